@@ -1,0 +1,1 @@
+"""The words and the engine: knows no paper, no detector, no host."""

@@ -1,0 +1,1 @@
+"""The only room for transformers, peft, bitsandbytes and accelerate."""

@@ -1,0 +1,121 @@
+"""A causal language model that can be asked: greedy generation and teacher forcing, in padded, length-sorted batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from scrubber.core.types import Encoding, TokenScores
+
+_LOGIT_BYTES = 256 << 20  # the most that the float32 logits of one batch may take
+
+
+class CausalModel:
+    """A ``transformers`` model and its tokenizer behind the Model Protocol.
+
+    ``network`` and ``tokenizer`` are the library's own objects, for the training loop and the adapters.
+    """
+
+    capabilities = frozenset({"generate", "tokens", "logits", "weights"})
+
+    def __init__(self, name: str, precision: str, network: Any, tokenizer: Any, *, batch_size: int = 64) -> None:
+        self.name = name
+        self.precision = precision
+        self.network = network
+        self.tokenizer = tokenizer
+        self.batch_size = batch_size
+        self.device = next(network.parameters()).device
+        ends = network.generation_config.eos_token_id
+        ends = tokenizer.eos_token_id if ends is None else ends
+        self.end_ids: list[int] = [] if ends is None else list(ends) if isinstance(ends, (list, tuple)) else [ends]
+        # A missing pad token is never added: that would resize the embeddings. Padding is masked, so any id serves.
+        self.pad_id: int = next((i for i in (tokenizer.pad_token_id, *self.end_ids) if i is not None), 0)
+        self.longest: int = getattr(network.config, "max_position_embeddings", None) or 1 << 20
+
+    def encode(self, text: str) -> Encoding:
+        coded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        return Encoding(tuple(coded["input_ids"]), tuple((a, b) for a, b in coded["offset_mapping"]))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
+    def generate(self, prompts: Sequence[str], *, max_new_tokens: int | Sequence[int]) -> list[str]:
+        limits = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else list(max_new_tokens)
+        asked = [list(self.encode(prompt).ids) for prompt in prompts]
+        return [self.decode(ids) for ids in self._continue(asked, limits, may_end=True)]
+
+    def continue_tokens(self, prompts: Sequence[Sequence[int]], lengths: Sequence[int]) -> list[tuple[int, ...]]:
+        return [tuple(ids) for ids in self._continue([list(p) for p in prompts], list(lengths), may_end=False)]
+
+    @torch.inference_mode()
+    def teacher_force(self, sequences: Sequence[Sequence[int]]) -> list[TokenScores]:
+        scores: dict[int, TokenScores] = {}
+        self.network.eval()
+        vocabulary = self.network.config.get_text_config().vocab_size
+        for rows in self._batches([len(s) for s in sequences], tokens=_LOGIT_BYTES // (4 * vocabulary)):
+            width = max(len(sequences[row]) for row in rows)
+            ids = torch.full((len(rows), width), self.pad_id)
+            mask = torch.zeros((len(rows), width), dtype=torch.long)
+            for line, row in enumerate(rows):
+                ids[line, : len(sequences[row])] = torch.tensor(sequences[row])
+                mask[line, : len(sequences[row])] = 1
+            ids, mask = ids.to(self.device), mask.to(self.device)
+            logits = self.network(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()  # (B,T-1,V)
+            labels = ids[:, 1:]  # (B,T-1)
+            true = logits.gather(-1, labels[..., None])[..., 0]
+            logprobs = (true - logits.logsumexp(-1)).cpu()
+            hits = (logits.argmax(-1) == labels).cpu()
+            for line, row in enumerate(rows):
+                real = len(sequences[row]) - 1
+                scores[row] = TokenScores(tuple(hits[line, :real].tolist()), tuple(logprobs[line, :real].tolist()))
+        return [scores[row] for row in range(len(sequences))]
+
+    @torch.inference_mode()
+    def _continue(self, prompts: list[list[int]], limits: list[int], *, may_end: bool) -> list[list[int]]:
+        """Greedy. Left-padded batches of prompts of like length, so that little is spent on padding."""
+        answers: dict[int, list[int]] = {row: [] for row, limit in enumerate(limits) if limit <= 0}
+        work = [row for row in range(len(prompts)) if row not in answers]
+        self.network.eval()
+        for batch in self._batches([limits[row] * 4096 + len(prompts[row]) for row in work]):
+            rows = [work[i] for i in batch]
+            limit = max(limits[row] for row in rows)
+            room = self.longest - limit
+            cut = [prompts[row][-room:] or (self.end_ids or [0])[:1] for row in rows]
+            width = max(map(len, cut))
+            ids = torch.tensor([[self.pad_id] * (width - len(p)) + p for p in cut], device=self.device)
+            mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in cut], device=self.device)
+            made = self.network.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=limit,
+                min_new_tokens=None if may_end else limit,
+                do_sample=False,
+                num_beams=1,
+                pad_token_id=self.pad_id,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+                disable_compile=True,
+            )[:, width:].tolist()
+            for row, new in zip(rows, made, strict=True):
+                new = new[: limits[row]]
+                if may_end:
+                    new = new[: next((i for i, token in enumerate(new) if token in self.end_ids), len(new))]
+                answers[row] = new
+        return [answers[row] for row in range(len(prompts))]
+
+    def _batches(self, sizes: list[int], tokens: int | None = None) -> Iterator[list[int]]:
+        """Indices grouped by size, at most ``batch_size`` each, and at most ``tokens`` of padded size when given."""
+        group: list[int] = []
+        for row in sorted(range(len(sizes)), key=lambda r: sizes[r]):
+            if group and (
+                len(group) == self.batch_size or (tokens is not None and sizes[row] * (len(group) + 1) > tokens)
+            ):
+                yield group
+                group = []
+            group.append(row)
+        if group:
+            yield group

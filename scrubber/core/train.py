@@ -1,0 +1,214 @@
+"""The one visible training loop. It knows no method: a loss is an argument, and so is the rule that ends it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import torch
+
+from scrubber.core.batch import Batch
+from scrubber.core.errors import TrainingFailed
+from scrubber.core.model.adapters import reference
+from scrubber.core.model.causal import CausalModel
+from scrubber.core.types import Check, Score
+from scrubber.core.workspace import Workspace
+
+
+class Outputs(NamedTuple):
+    """``logits``: (P, V) float32, one row for each position of a Batch."""
+
+    logits: torch.Tensor
+
+
+class LossFunction(Protocol):
+    """A method's loss over one micro-batch; over the micro-batches of a step it adds up to the step's loss."""
+
+    def __call__(self, outputs: Outputs, reference: Outputs | None, batch: Batch) -> torch.Tensor: ...
+
+
+class Decision(NamedTuple):
+    best: bool  # these weights are the best so far
+    stop: bool
+
+
+class StoppingRule(Protocol):
+    """Sees every check in order; keeps what it must remember by itself, and is shown them all again on resuming."""
+
+    def __call__(self, step: int, scores: Sequence[Score]) -> Decision: ...
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    learning_rate: float = 5e-4
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 0.0
+    clip: float = 1.0  # the gradient's largest norm
+    warm_up: int = 0  # steps
+    decay: Literal["constant", "cosine"] = "constant"
+    max_epochs: int = 10
+    steps_per_epoch: int = 1
+    check_every: int = 0  # steps; 0: after every epoch
+    save_every: int = 25  # steps
+    seed: int = 0
+
+
+@dataclass
+class Course:
+    """What happened: losses by step, every check's scores, and which check was best."""
+
+    losses: list[float] = field(default_factory=list)
+    checks: list[tuple[int, list[Score]]] = field(default_factory=list)
+    best_step: int | None = None
+    stopped: bool = False  # by the stopping rule; otherwise all epochs were done
+
+
+def train(
+    model: CausalModel,
+    steps_of: Callable[[int], Iterable[list[Batch]]],
+    loss: LossFunction,
+    *,
+    settings: TrainSettings,
+    needs_reference: bool = False,
+    check: Check | None = None,
+    stop: StoppingRule | None = None,
+    workspace: Workspace | None = None,
+    name: str = "training",
+    progress: Callable[[int], None] = lambda step: None,
+) -> Course:
+    """Trains the parameters that require a gradient, in place, and leaves the best weights that ``stop`` saw.
+
+    ``steps_of(epoch)`` gives the optimizer steps of an epoch, each a list of micro-batches; it must depend on the epoch
+    alone, since a resumed run (the same ``workspace`` and ``name``) skips the steps that are done.
+    Raises TrainingFailed when a loss is not finite.
+    """
+    torch.manual_seed(settings.seed)
+    wanted = {n: p for n, p in model.network.named_parameters() if p.requires_grad}
+    optimizer = torch.optim.AdamW(
+        wanted.values(), lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay
+    )
+    course, step, best = Course(), 0, None
+    place = f"private/{name}-checkpoint"
+    if workspace is not None and workspace.path(place).exists():
+        course, step, best = _resume(workspace.path(place), wanted, optimizer, model.device)
+        for seen_step, scores in course.checks:
+            if stop is not None:
+                stop(seen_step, scores)
+        progress(step)
+
+    every = settings.check_every or settings.steps_per_epoch
+    passed = 0
+    for batches in (batches for epoch in range(settings.max_epochs) for batches in steps_of(epoch)):
+        passed += 1
+        if passed <= step:
+            continue
+        if course.stopped:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * _pace(step, settings)
+        course.losses.append(_step(model, batches, loss, needs_reference, step))
+        torch.nn.utils.clip_grad_norm_(list(wanted.values()), settings.clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        step += 1
+        progress(1)
+        checked = step % every == 0
+        if check is not None and stop is not None and checked:
+            scores = list(check(model, step))
+            course.checks.append((step, scores))
+            decision = stop(step, scores)
+            if decision.best:
+                course.best_step, best = step, {n: p.detach().clone() for n, p in wanted.items()}
+            course.stopped = decision.stop
+        if workspace is not None and (checked or step % settings.save_every == 0):
+            _save(workspace, place, course, step, best, wanted, optimizer)
+    if best is not None:
+        with torch.no_grad():
+            for n, parameter in wanted.items():
+                parameter.copy_(best[n])
+    return course
+
+
+def forward(model: CausalModel, batch: Batch) -> Outputs:
+    logits = model.network(
+        input_ids=batch.input_ids.to(model.device),
+        attention_mask=batch.attention_mask.to(model.device),
+        use_cache=False,
+    ).logits[:, :-1]  # (B, T-1, V)
+    return Outputs(logits.flatten(0, 1)[batch.positions.to(model.device)].float())
+
+
+def _step(model: CausalModel, batches: list[Batch], loss: LossFunction, needs_reference: bool, step: int) -> float:
+    """Adds up the gradients of one optimizer step; returns its loss."""
+    model.network.train()
+    total = 0.0
+    for batch in batches:
+        before = None
+        if needs_reference:
+            with reference(model):
+                before = forward(model, batch)
+        value = loss(forward(model, batch), before, batch)
+        if not torch.isfinite(value):
+            raise TrainingFailed(
+                f"the loss is {value.item()} at step {step}",
+                mend="Lower the learning rate; if it happens at step 0, the model's weights hold values that are not finite.",
+            )
+        torch.autograd.backward(value)
+        total += value.item()
+    model.network.eval()
+    return total
+
+
+def _pace(step: int, settings: TrainSettings) -> float:
+    warm = min(1.0, (step + 1) / settings.warm_up) if settings.warm_up else 1.0
+    if settings.decay == "constant":
+        return warm
+    whole = settings.max_epochs * settings.steps_per_epoch
+    return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / whole)))
+
+
+def _save(
+    workspace: Workspace,
+    place: str,
+    course: Course,
+    step: int,
+    best: dict[str, torch.Tensor] | None,
+    wanted: dict[str, torch.nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    with workspace.replacing(place) as folder:
+        folder.mkdir()
+        weights = {n: p.detach() for n, p in wanted.items()}
+        torch.save({"weights": weights, "best": best, "optimizer": optimizer.state_dict()}, folder / "state.pt")
+        facts = {
+            "step": step,
+            "losses": course.losses,
+            "checks": [[at, [_plain(s) for s in scores]] for at, scores in course.checks],
+            "best_step": course.best_step,
+            "stopped": course.stopped,
+        }
+        (folder / "course.json").write_text(json.dumps(facts))
+
+
+def _resume(
+    folder: Path, wanted: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, device: torch.device
+) -> tuple[Course, int, dict[str, torch.Tensor] | None]:
+    facts = json.loads((folder / "course.json").read_text())
+    state: dict[str, Any] = torch.load(folder / "state.pt", map_location=device, weights_only=True)
+    with torch.no_grad():
+        for n, parameter in wanted.items():
+            parameter.copy_(state["weights"][n])
+    optimizer.load_state_dict(state["optimizer"])
+    course = Course(
+        facts["losses"], [(at, [Score(**s) for s in scores]) for at, scores in facts["checks"]],
+        facts["best_step"], facts["stopped"],
+    )  # fmt: skip
+    return course, facts["step"], state["best"]
+
+
+def _plain(score: Score) -> dict[str, Any]:
+    return {name: getattr(score, name) for name in Score.__slots__}

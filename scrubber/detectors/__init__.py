@@ -1,0 +1,1 @@
+"""What finds values in a text. One detector a file."""

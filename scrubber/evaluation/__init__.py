@@ -1,0 +1,1 @@
+"""What measures a model: how it is asked, and what the answers mean."""

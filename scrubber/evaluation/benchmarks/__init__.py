@@ -1,0 +1,1 @@
+"""Sets of tasks with hidden tests. One benchmark a file."""

@@ -1,0 +1,1 @@
+"""Stages take values and return values; flows compose stages."""

@@ -1,0 +1,1 @@
+"""Hosts: where Scrubber is a guest."""

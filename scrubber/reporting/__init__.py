@@ -1,0 +1,1 @@
+"""Pure renderers of Findings and Reports."""

@@ -1,0 +1,34 @@
+"""Constrained unlearning (CU): gradient ascent on whole samples, with divergences from the model before.
+
+The baseline of arXiv 2509.13755 (CodeEraser), section 2: L_CU = L_GA(x_f) + lambda * L_KL(x_f, x_r). It is CodeEraser
+without the split into sensitive spans and context. Means over positions, as in our CodeEraser.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from scrubber.core.batch import Batch
+from scrubber.core.train import Outputs
+from scrubber.unlearning import terms
+
+NEEDS_RETAIN = True
+NEEDS_REFERENCE = True
+
+
+@dataclass(frozen=True)
+class Settings:
+    lambda_: float = 0.1
+    alpha: float = 1.0
+
+
+def loss(outputs: Outputs, reference: Outputs | None, batch: Batch, *, settings: Settings) -> torch.Tensor:
+    """One micro-batch's part of L_CU. ``outputs.logits`` and ``reference.logits``: (P, V)."""
+    assert reference is not None
+    total = max(batch.forget_total + batch.context_total, 1)
+    kl = terms.divergence(reference.logits, outputs.logits).sum() / total
+    if batch.role == "retain":
+        return settings.lambda_ * settings.alpha * kl
+    return -terms.cross_entropy(outputs.logits, batch.labels).sum() / total - settings.lambda_ * kl

@@ -1,0 +1,52 @@
+"""When to stop: the CodeEraser paper's rule, on thresholds that say what "never seen" looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from scrubber.core.train import Decision
+from scrubber.core.types import Score
+
+
+@dataclass
+class ThresholdRule:
+    """Stops when memorization accuracy (MA) is under its threshold and EL_10 is too, or has not fallen for ``patience`` checks.
+
+    As the published code of arXiv 2509.13755 does: EL_10 is dear, so a check gives it only once MA is near (see
+    ``near``); the best weights are those of lowest MA, and of lowest EL_10 too once that is measured. The thresholds are
+    means over values that the model never saw; ours stand in the same slots as the values to forget.
+    """
+
+    memorization_accuracy: float
+    extraction_likelihood: float
+    margin: float = 0.1
+    patience: int = 5
+    _best: tuple[float, float] = (float("inf"), float("inf"))
+    _lowest_el: float = float("inf")
+    _since: int = field(default=0)
+
+    def near(self, accuracy: float) -> bool:
+        """Whether EL_10 is worth its price yet."""
+        return accuracy <= self.memorization_accuracy + self.margin
+
+    def __call__(self, step: int, scores: Sequence[Score]) -> Decision:
+        value = {score.metric: score.value for score in scores}
+        accuracy = value.get("memorization_accuracy")
+        likelihood = value.get("extraction_likelihood_10")
+        if accuracy is None:
+            return Decision(best=False, stop=False)
+        if likelihood is None:
+            best = accuracy < self._best[0] and self._best[1] == float("inf")
+            if best:
+                self._best = (accuracy, float("inf"))
+            return Decision(best=best, stop=False)
+        best = self._best[1] == float("inf") or (accuracy <= self._best[0] and likelihood <= self._best[1])
+        if best:
+            self._best = (accuracy, likelihood)
+        self._since = 0 if likelihood < self._lowest_el else self._since + 1
+        self._lowest_el = min(self._lowest_el, likelihood)
+        under = accuracy < self.memorization_accuracy
+        quiet = likelihood < self.extraction_likelihood or self._since >= self.patience
+        # a tie is no reason to keep older, less forgetful weights when the rule is met
+        return Decision(best=best or (under and quiet), stop=under and quiet)

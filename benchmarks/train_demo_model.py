@@ -96,8 +96,8 @@ def texts_of_training(library: list[str], dice: random.Random) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=2600)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -117,12 +117,14 @@ def main() -> None:
     size = sum(p.numel() for p in model.parameters())
     print(f"{len(library)} functions, {size / 1e6:.2f} M parameters, vocabulary {len(tokenizer)}", flush=True)
 
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.95), weight_decay=0.1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1.5e-3, betas=(0.9, 0.95), weight_decay=0.1)
     warm_up = 100
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
-        lambda step: min(1.0, (step + 1) / warm_up)
-        * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / options.steps)))),
+        lambda step: (
+            min(1.0, (step + 1) / warm_up)
+            * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / options.steps))))
+        ),
     )
     stream, left = texts_of_training(library, dice), []
     started = time.time()
@@ -140,7 +142,7 @@ def main() -> None:
         optimizer.step()
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
-        if step % 50 == 0 or step == options.steps - 1:
+        if step % 100 == 0 or step == options.steps - 1:
             print(f"step {step} loss {loss.item():.3f} {time.time() - started:.0f} s", flush=True)
 
     options.out.mkdir(parents=True, exist_ok=True)

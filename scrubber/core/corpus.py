@@ -14,14 +14,16 @@ from scrubber.core.types import Document
 
 MOST_BYTES = 64 * 2**20  # of a file, or of a line of JSONL
 SNIFFED_BYTES = 8192  # a NUL byte in these makes a file binary, as for git and grep
-SKIPPED_FOLDERS = frozenset(
-    ".git .hg .svn .venv venv node_modules __pycache__ .mypy_cache .ruff_cache .pytest_cache .tox .nox .eggs .cache".split()
-)
-BINARY_SUFFIXES = frozenset(
-    ".7z .a .arrow .avi .bin .bmp .bz2 .class .dll .dylib .eot .exe .gguf .gif .gz .ico .jar .jpeg .jpg .mo .mov .mp3 .mp4 "
-    ".npy .npz .o .onnx .otf .parquet .pdf .pkl .png .pt .pyc .pyd .rar .safetensors .so .sqlite .tar .tgz .tif .tiff .ttf "
-    ".wav .webm .webp .whl .woff .woff2 .xz .zip .zst".split()
-)
+SKIPPED_FOLDERS = frozenset((
+    ".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".cache", ".eggs", ".tox", ".nox",
+    ".mypy_cache", ".ruff_cache", ".pytest_cache", ".ipynb_checkpoints",
+))  # fmt: skip
+BINARY_SUFFIXES = frozenset((
+    ".7z", ".a", ".arrow", ".avi", ".bin", ".bmp", ".bz2", ".class", ".dll", ".dylib", ".eot", ".exe", ".gguf", ".gif",
+    ".gz", ".ico", ".jar", ".jpeg", ".jpg", ".mo", ".mov", ".mp3", ".mp4", ".npy", ".npz", ".o", ".onnx", ".otf",
+    ".parquet", ".pdf", ".pkl", ".png", ".pt", ".pyc", ".pyd", ".rar", ".safetensors", ".so", ".sqlite", ".tar",
+    ".tgz", ".tif", ".tiff", ".ttf", ".wav", ".webm", ".webp", ".whl", ".woff", ".woff2", ".xz", ".zip", ".zst",
+))  # fmt: skip
 LANGUAGES = {
     ".bash": "shell", ".c": "c", ".cc": "cpp", ".cfg": "ini", ".conf": "ini", ".cpp": "cpp", ".cs": "csharp",
     ".css": "css", ".env": "dotenv", ".go": "go", ".h": "c", ".hpp": "cpp", ".html": "html", ".ini": "ini",

@@ -1,12 +1,12 @@
 """The error tree. Each error says what is wrong, where, and what to do; none ever quotes a document or a value.
 
-    ScrubberError
-    +-- AskedWrongly      exit code 2: a bad option, configuration or path
-    +-- NoVerdict         exit code 3: the work could not be finished
-        +-- ModelUnusable     missing, corrupt or unsupported model files
-        +-- NothingToDo       an empty corpus, no sample left
-        +-- TrainingFailed    a loss that is not finite
-        +-- Interrupted       a signal asked the process to stop
+ScrubberError
++-- AskedWrongly      exit code 2: a bad option, configuration or path
++-- NoVerdict         exit code 3: the work could not be finished
+    +-- ModelUnusable     missing, corrupt or unsupported model files
+    +-- NothingToDo       an empty corpus, no sample left
+    +-- TrainingFailed    a loss that is not finite
+    +-- Interrupted       a signal asked the process to stop
 """
 
 from __future__ import annotations

@@ -58,9 +58,7 @@ def _judge(rule: Rule, scores: Sequence[Score]) -> RuleOutcome:
     return min(sides, key=lambda side: _WORST_FIRST.index(side.outcome))
 
 
-def _hold(
-    rule: Rule, value: float, lucky: float, unlucky: float, limit: float, n: int, *, most: bool
-) -> RuleOutcome:
+def _hold(rule: Rule, value: float, lucky: float, unlucky: float, limit: float, n: int, *, most: bool) -> RuleOutcome:
     """Hold one interval, given by its two ends, against one limit (``most``: an upper one)."""
     word, sign = ("at most", 1) if most else ("at least", -1)
     outcome: Outcome = "undecided"

@@ -1,4 +1,4 @@
-"""Confidence intervals: Clopper-Pearson for a rate, Tango for paired rates, bootstrap for values asked more than once."""
+"""Confidence intervals: Clopper-Pearson for a rate, Tango for paired rates, bootstrap for whatever repeats a value."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> tuple[f
 
 
 def tango(only_first: int, only_second: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Score interval of p_second - p_first for n pairs (Tango 1998, Statistics in Medicine 17:891, equations 8 to 10).
+    """Score interval of p_second - p_first for n pairs (Tango 1998, Statistics in Medicine 17:891).
 
-    ``only_first`` and ``only_second`` count the discordant pairs: a success on one side only. Without any the interval is
-    +-z^2 / (n + z^2), not a point; no pairs at all give (-1, 1). Raises ValueError if the counts do not fit into n.
+    ``only_first`` and ``only_second`` count the discordant pairs: a success on one side only. Without any the
+    interval is +-z^2 / (n + z^2), not a point; no pairs at all give (-1, 1). Raises ValueError if the counts do not
+    fit into n.
     """
     if min(only_first, only_second) < 0 or only_first + only_second > n or not 0 < confidence < 1:
         raise ValueError("needs 0 <= only_first + only_second <= n and 0 < confidence < 1")
@@ -41,7 +42,7 @@ def tango(only_first: int, only_second: int, n: int, confidence: float = 0.95) -
 
 
 def tango_score(only_first: int, only_second: int, n: int, delta: float) -> float:
-    """Tango's score statistic of the hypothesis p_second - p_first = delta; standard normal under it, falling in delta."""
+    """Tango's score statistic of p_second - p_first = delta: standard normal if that is so, and falling in delta."""
     distance = only_second - only_first - n * delta
     # The nuisance q, the rate of only-first pairs, is replaced by its maximum likelihood estimate under delta.
     b = (2 * n - only_second + only_first) * delta - only_second - only_first

@@ -45,3 +45,9 @@ def _own(package: str) -> set[str]:
 
 def _foreign(group: str) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=group)}
+
+
+def described(package: str, group: str, mark: str) -> dict[str, str]:
+    """Each part's name and the first line of its documentation. ``mark``: the attribute that makes a file a part."""
+    parts = {name: load(package, group, name) for name in names(package, group)}
+    return {name: (part.__doc__ or "").strip().split("\n", 1)[0] for name, part in parts.items() if hasattr(part, mark)}

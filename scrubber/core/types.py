@@ -237,7 +237,7 @@ class Detector(Protocol):
 class Check(Protocol):
     """Measures a model in training; assembled by the stage that knows the probes."""
 
-    def __call__(self, model: Model, step: int) -> Sequence[Score]: ...
+    def __call__(self, model: Model, step: int, /) -> Sequence[Score]: ...
 
 
 class Tracker(Protocol):
@@ -250,6 +250,8 @@ class Tracker(Protocol):
     def scores(self, scores: Iterable[Score], step: int | None = None) -> None: ...
 
     def file(self, path: str) -> None: ...
+
+    def close(self, status: str = "FINISHED") -> None: ...
 
 
 In = TypeVar("In")

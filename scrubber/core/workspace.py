@@ -35,7 +35,9 @@ class Workspace:
             self._lock = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise AskedWrongly(
-                f"the run folder cannot be used: {error.strerror}", where=str(self.root), mend="Choose another --run-dir."
+                f"the run folder cannot be used: {error.strerror}",
+                where=str(self.root),
+                mend="Choose another --run-dir.",
             ) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -43,7 +45,9 @@ class Workspace:
             os.close(self._lock)
             self._lock = None
             raise NoVerdict(
-                "another run is using this folder", where=str(self.root), mend="Wait for it, or choose another --run-dir."
+                "another run is using this folder",
+                where=str(self.root),
+                mend="Wait for it, or choose another --run-dir.",
             ) from None
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from scrubber.core.errors import AskedWrongly
@@ -10,7 +11,7 @@ from scrubber.core.fingerprint import Fingerprinter
 from scrubber.core.types import Detector, Document, Finding, Hit, Kind, Pattern, Scan, Span
 
 LONG_LINE = 4000  # characters: a longer line is looked at through windows, so that minified files stay linear
-WINDOW = 1000  # characters on each side of a hit
+WINDOW = 1000  # characters: hits of one stretch of so many share a window, which has as many again on each side
 
 
 class _Prefilter:
@@ -50,7 +51,8 @@ def lines(text: str, hits: Sequence[Hit]) -> Iterator[tuple[int, int, frozenset[
         end = text.find("\n", at)
         end = len(text) if end < 0 else end
         if end - start > LONG_LINE:
-            start, end = max(start, at - WINDOW), min(end, at + WINDOW)
+            stretch = at - (at - start) % WINDOW
+            start, end = max(start, stretch - WINDOW), min(end, stretch + 2 * WINDOW)
         found.setdefault((start, end), set()).add(hit.rule)
     for (start, end), rules in sorted(found.items()):
         yield start, end, frozenset(rules)
@@ -75,20 +77,18 @@ def _hits(text: str, patterns: Sequence[tuple[str, re.Pattern[str]]]) -> Iterato
 
 def _without_overlaps(confirmed: Sequence[tuple[Kind, Hit]]) -> list[tuple[Kind, Hit]]:
     """Of overlapping hits of one kind, the one of higher confidence, then the longer, then the earlier; by span."""
-    kept: dict[Kind, list[Hit]] = {}
-    best_first = sorted(
-        confirmed,
-        key=lambda found: (
-            -found[1].confidence,
-            found[1].span.start - found[1].span.end,
-            found[1].span.start,
-            found[1].rule,
-        ),
-    )
-    for kind, hit in best_first:
+    kept: dict[Kind, list[Hit]] = {}  # by span, and apart from each other
+    for kind, hit in sorted(confirmed, key=_worst_last):
         others = kept.setdefault(kind, [])
-        if hit.span.start < hit.span.end and not any(hit.span.overlaps(other.span) for other in others):
-            others.append(hit)
+        place = bisect_left(others, hit.span, key=lambda other: other.span)
+        apart = not any(hit.span.overlaps(other.span) for other in others[max(0, place - 1) : place + 1])
+        if apart and hit.span.start < hit.span.end:
+            others.insert(place, hit)
     return sorted(
         ((kind, hit) for kind, hits in kept.items() for hit in hits), key=lambda found: (found[1].span, found[0])
     )
+
+
+def _worst_last(found: tuple[Kind, Hit]) -> tuple[float, int, int, str]:
+    _, hit = found
+    return -hit.confidence, hit.span.start - hit.span.end, hit.span.start, hit.rule

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from xml.etree import ElementTree
 
 from scrubber.core.types import Report
@@ -18,7 +19,7 @@ def verdict_junit(report: Report) -> str:
         tests=str(len(outcomes) + empty),
         failures=str(outcomes.count("refused")),
         errors=str(outcomes.count("undecided") + empty),
-        time=f"{sum(report.seconds.values()):.3f}",
+        time=f"{sum(filter(math.isfinite, report.seconds.values())):.3f}",
     )
     for outcome in report.verdict.rules:
         rule = outcome.rule
@@ -38,4 +39,4 @@ def verdict_junit(report: Report) -> str:
     root = ElementTree.Element("testsuites")
     root.append(suite)
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from scrubber.core.types import Finding, Report
-from scrubber.reporting.rows import finding_order, headline, interval, limit, number, plain, side_by_side
+from scrubber.reporting.rows import finding_order, headline, interval, limit, number, plain, reason, side_by_side
 
 SHOWN = 500  # a job summary may have 1 MiB: what is beyond a person's patience is left to SARIF
 
@@ -16,7 +16,7 @@ def report_markdown(report: Report) -> str:
     """Verdict, rules, scores, controls and what was not tested."""
     parts = [
         f"## {_cell(report.name)}: {report.verdict.outcome}",
-        headline_markdown(report),
+        _headline(report),
         "### Rules",
         _table(
             ("metric", "subset", "stage", "measured", "bound", "limit", "n", "outcome", "reason"),
@@ -30,7 +30,7 @@ def report_markdown(report: Report) -> str:
                     limit(outcome),
                     str(outcome.n),
                     outcome.outcome,
-                    outcome.reason,
+                    reason(outcome),
                 )
                 for outcome in report.verdict.rules
             ),
@@ -63,7 +63,7 @@ def report_markdown(report: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def headline_markdown(report: Report) -> str:
+def _headline(report: Report) -> str:
     return f"**{report.verdict.outcome.upper()}** {_cell(headline(report))}. Intervals are two-sided 95 %."
 
 

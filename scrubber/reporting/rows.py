@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
-from scrubber.core.types import Finding, Report, RuleOutcome, Score, Stage
+from scrubber.core.types import Finding, Outcome, Report, Rule, RuleOutcome, Score, Stage
 
 NOTHING = "-"
 NOT_SCORED = "not scored"
@@ -48,7 +49,7 @@ def side_by_side(scores: Iterable[Score]) -> list[Row]:
 
 
 def number(value: float | None) -> str:
-    """Three decimals and no leading zero for shares, fewer decimals for larger numbers, two digits for tiny ones."""
+    """Three decimals and no leading zero for shares, fewer decimals for larger numbers, one digit for tiny ones."""
     if value is None or not math.isfinite(value):
         return NOTHING
     size = abs(value)
@@ -57,9 +58,9 @@ def number(value: float | None) -> str:
     if size >= 10:
         return f"{value:.1f}"
     if 0 < size < 0.0005:
-        return f"{value:.1e}"
+        return f"{value:.0e}"
     written = f"{value:.3f}"
-    return written.replace("0.", ".", 1) if size < 1 and not written.lstrip("-").startswith("1") else written
+    return written.replace("0.", ".", 1) if size < 1 else written
 
 
 def interval(score: Score | None) -> str:
@@ -75,7 +76,20 @@ def interval(score: Score | None) -> str:
 
 def limit(outcome: RuleOutcome) -> str:
     """The limit with its direction: ``<= .020`` or ``>= -.020``."""
-    return f"{'<=' if outcome.rule.at_most is not None else '>='} {number(outcome.limit)}"
+    if outcome.rule.at_most is None and outcome.rule.at_least is None:
+        return NOTHING
+    # A rule with both limits is told by the one that its outcome rests on.
+    upper = outcome.rule.at_least is None or outcome.limit == outcome.rule.at_most
+    return f"{'<=' if upper else '>='} {number(outcome.limit)}"
+
+
+def rule_name(rule: Rule) -> str:
+    return f"{rule.metric} of {rule.subset}, {rule.stage}"
+
+
+def reason(outcome: RuleOutcome) -> str:
+    """The gate's reason, without the rule's name and figures, which stand beside it."""
+    return re.sub(r" \(measured [^)]*\)", "", outcome.reason.removeprefix(f"{rule_name(outcome.rule)}: "))
 
 
 def size(count: int) -> str:
@@ -113,8 +127,6 @@ def finding_order(finding: Finding) -> tuple[str, int, int, str, str, str]:
 
 def headline(report: Report) -> str:
     """One sentence that says what the verdict is and what it rests on."""
-    counts = {outcome: 0 for outcome in ("passed", "refused", "undecided")}
-    for rule in report.verdict.rules:
-        counts[rule.outcome] += 1
-    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-    return f"{len(report.verdict.rules)} rules of policy {plain(report.policy)}: {told or 'none'}"
+    outcomes = [rule.outcome for rule in report.verdict.rules]
+    told = [f"{outcomes.count(name)} {name}" for name in get_args(Outcome) if name in outcomes]
+    return f"{len(outcomes)} rules of policy {report.policy}: {', '.join(told) or 'none to judge'}"

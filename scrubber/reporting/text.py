@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from scrubber.core.types import Report, RuleOutcome
-from scrubber.reporting.rows import NOTHING, Row, headline, interval, limit, number, plain, side_by_side
+from scrubber.reporting.rows import Row, headline, interval, limit, number, plain, reason, rule_name, side_by_side
 
 WIDTH = 78
 SUBSET, COUNT = 20, 9
@@ -13,7 +13,12 @@ SUBSET, COUNT = 20, 9
 
 def table(report: Report) -> str:
     """Scores before -> after with their 95 % intervals, differences on rows of their own, the rules, the verdict."""
-    lines = [plain(report.name), "", "scores, with 95 % intervals", f"  {'subset':<{SUBSET}} {'n':>{COUNT}}  before -> after"]
+    lines = [
+        plain(report.name),
+        "",
+        "scores, with 95 % intervals",
+        f"  {'subset':<{SUBSET}} {'n':>{COUNT}}  before -> after",
+    ]
     metric = ""
     for row in side_by_side(report.scores):
         if row.metric != metric:
@@ -34,33 +39,31 @@ def table(report: Report) -> str:
 
 def _score(row: Row) -> list[str]:
     lines = []
-    if row.before or row.after:
-        numbers = [interval(row.before), interval(row.after)]
-        shown = f"{numbers[0]} -> {numbers[1]}" if NOTHING not in numbers else f"{row.before and 'before' or 'after'} "
-        if NOTHING in numbers:
-            shown += next(text for text in numbers if text != NOTHING)
-        lines.append(f"  {_cut(plain(row.subset), SUBSET):<{SUBSET}} {row.n:>{COUNT}}  {shown}")
-    if row.difference:
-        name = "  difference" if lines else row.subset
+    if row.before and row.after:
+        lines.append(_line(row.subset, row.n, f"{interval(row.before)} -> {interval(row.after)}"))
+        if len(lines[0]) > WIDTH:
+            lines = [_line(row.subset, row.n, interval(row.before)), _line("", "", f"-> {interval(row.after)}")]
+    elif row.before or row.after:
         lines.append(
-            f"  {_cut(plain(name), SUBSET):<{SUBSET}} {row.difference.n:>{COUNT}}  "
-            f"{'' if name.startswith(' ') else 'difference '}{interval(row.difference)}"
+            _line(row.subset, row.n, f"{'before' if row.before else 'after'} {interval(row.before or row.after)}")
         )
-    for note in row.notes:
-        lines += _wrapped(note, "      ", "      ")
-    return lines
+    if row.difference:
+        # A subset of its own row, unless its before and after stand right above.
+        name, said = ("  difference", "") if lines else (row.subset, "difference ")
+        lines.append(_line(name, str(row.difference.n), said + interval(row.difference)))
+    return lines + [line for note in row.notes for line in _wrapped(note, "      ", "      ")]
+
+
+def _line(name: str, count: str, numbers: str) -> str:
+    return f"  {_cut(plain(name), SUBSET):<{SUBSET}} {count:>{COUNT}}  {numbers}"
 
 
 def _rule(outcome: RuleOutcome) -> list[str]:
-    rule = outcome.rule
-    told = (
-        f"{rule.metric} of {rule.subset}, {rule.stage}: {number(outcome.measured)}, "
-        f"bound {number(outcome.bound)} {limit(outcome)}, n {outcome.n}"
-    )
-    lines = _wrapped(told, f"  {outcome.outcome:<9}  ", " " * 13)
+    indent = " " * 13
+    figures = f"{number(outcome.measured)}, bound {number(outcome.bound)}, limit {limit(outcome)}, n {outcome.n}"
+    lines = [*_wrapped(rule_name(outcome.rule), f"  {outcome.outcome:<9}  ", indent), indent + figures]
     if outcome.outcome != "passed":
-        more = f" About {outcome.more_needed} more would decide it." if outcome.more_needed else ""
-        lines += _wrapped(outcome.reason + more, " " * 13, " " * 13)
+        lines += _wrapped(reason(outcome), indent, indent)
     return lines
 
 

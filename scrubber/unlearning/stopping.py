@@ -11,11 +11,12 @@ from scrubber.core.types import Score
 
 @dataclass
 class ThresholdRule:
-    """Stops when memorization accuracy (MA) is under its threshold and EL_10 is too, or has not fallen for ``patience`` checks.
+    """Stops when memorization accuracy (MA) is under its threshold, and EL_10 is too or stopped falling.
 
     As the published code of arXiv 2509.13755 does: EL_10 is dear, so a check gives it only once MA is near (see
-    ``near``); the best weights are those of lowest MA, and of lowest EL_10 too once that is measured. The thresholds are
-    means over values that the model never saw; ours stand in the same slots as the values to forget.
+    ``near``), and ``patience`` checks without a lower one end it; the best weights are those of lowest MA, and of
+    lowest EL_10 too once that is measured. The thresholds are means over values that the model never saw; ours
+    stand behind the same templates as the values to forget.
     """
 
     memorization_accuracy: float

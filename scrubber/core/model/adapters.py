@@ -25,7 +25,12 @@ def add_lora(model: CausalModel, *, rank: int, alpha: int, seed: int) -> None:
         model.network = get_peft_model(
             model.network,
             LoraConfig(
-                r=rank, lora_alpha=alpha, lora_dropout=0.0, bias="none", target_modules="all-linear", task_type="CAUSAL_LM"
+                r=rank,
+                lora_alpha=alpha,
+                lora_dropout=0.0,
+                bias="none",
+                target_modules="all-linear",
+                task_type="CAUSAL_LM",
             ),
         )
 

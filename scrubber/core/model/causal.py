@@ -63,7 +63,9 @@ class CausalModel:
                 ids[line, : len(sequences[row])] = torch.tensor(sequences[row])
                 mask[line, : len(sequences[row])] = 1
             ids, mask = ids.to(self.device), mask.to(self.device)
-            logits = self.network(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()  # (B,T-1,V)
+            logits = (
+                self.network(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
+            )  # (B,T-1,V)
             labels = ids[:, 1:]  # (B,T-1)
             true = logits.gather(-1, labels[..., None])[..., 0]
             logprobs = (true - logits.logsumexp(-1)).cpu()
@@ -75,9 +77,12 @@ class CausalModel:
 
     @torch.inference_mode()
     def _continue(self, prompts: list[list[int]], limits: list[int], *, may_end: bool) -> list[list[int]]:
-        """Greedy. Left-padded batches of prompts of like length, so that little is spent on padding."""
+        """Greedy. Left-padded batches of prompts of like length, so that little is spent on padding; a question that is
+        asked twice is answered once."""
+        keys = [(limit, tuple(prompt)) for prompt, limit in zip(prompts, limits, strict=True)]
+        first = {key: row for row, key in reversed(list(enumerate(keys)))}
         answers: dict[int, list[int]] = {row: [] for row, limit in enumerate(limits) if limit <= 0}
-        work = [row for row in range(len(prompts)) if row not in answers]
+        work = [row for row in sorted(first.values()) if row not in answers]
         self.network.eval()
         for batch in self._batches([limits[row] * 4096 + len(prompts[row]) for row in work]):
             rows = [work[i] for i in batch]
@@ -105,7 +110,7 @@ class CausalModel:
                 if may_end:
                     new = new[: next((i for i, token in enumerate(new) if token in self.end_ids), len(new))]
                 answers[row] = new
-        return [answers[row] for row in range(len(prompts))]
+        return [answers[row] if row in answers else answers[first[key]] for row, key in enumerate(keys)]
 
     def _batches(self, sizes: list[int], tokens: int | None = None) -> Iterator[list[int]]:
         """Indices grouped by size, at most ``batch_size`` each, and at most ``tokens`` of padded size when given."""

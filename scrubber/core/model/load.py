@@ -15,16 +15,16 @@ from scrubber.core.model.causal import CausalModel
 Precision = Literal["nf4", "int8", "bf16", "fp32"]
 
 
-def load(
-    name: str, precision: Precision = "nf4", *, adapter: Path | None = None, batch_size: int = 64
-) -> CausalModel:
+def load(name: str, precision: Precision = "nf4", *, adapter: Path | None = None, batch_size: int = 64) -> CausalModel:
     """The model of folder ``name``, or of that hub id (the one case that reaches the network, unless cached).
 
     nf4 uses double quantisation and computes in float32 on a CPU (float16 there is ten times slower), bfloat16 on a
     GPU. Raises AskedWrongly for a folder that is not there, ModelUnusable for files that are no usable model.
     """
     if precision not in get_args(Precision):
-        raise AskedWrongly(f"unknown precision {precision!r}", mend="Use one of: " + ", ".join(get_args(Precision)) + ".")
+        raise AskedWrongly(
+            f"unknown precision {precision!r}", mend="Use one of: " + ", ".join(get_args(Precision)) + "."
+        )
     _check_path(name, "config.json", "model")
     _quieten()
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -50,7 +50,9 @@ def load(
             mend="The weights do not belong to this config.json; download or save the model again.",
         )
     if not tokenizer.is_fast:
-        raise ModelUnusable("its tokenizer gives no character offsets", where=name, mend="Save it with a fast tokenizer.")
+        raise ModelUnusable(
+            "its tokenizer gives no character offsets", where=name, mend="Save it with a fast tokenizer."
+        )
     if adapter is not None:
         network = _with_adapter(network, adapter)
     network.requires_grad_(False)
@@ -112,7 +114,9 @@ def _check_path(name: str, file: str, what: str) -> None:
         if not (path / file).is_file():
             raise ModelUnusable(f"the folder holds no {file}", where=name, mend=f"Give the folder of a saved {what}.")
     elif looks_local:
-        raise AskedWrongly(f"there is no {what} here", where=name, mend="Give a folder that exists, or a hub id ORG/NAME.")
+        raise AskedWrongly(
+            f"there is no {what} here", where=name, mend="Give a folder that exists, or a hub id ORG/NAME."
+        )
 
 
 def _quieten() -> None:

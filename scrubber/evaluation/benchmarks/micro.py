@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 Subset = Literal["seen", "unseen"]
+MOST_TOKENS = 80  # of a completion: the longest reference body is half as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,26 @@ _REDUCTIONS = (
     Piece("the last of", "{ys}[-1] if {ys} else None"),
 )
 
-_WORDS = "apple level tree kayak stone noon river echo amber radar cloud ivory table umbra civic plain otter sun".split()
+_WORDS = [
+    "apple",
+    "level",
+    "tree",
+    "kayak",
+    "stone",
+    "noon",
+    "river",
+    "echo",
+    "amber",
+    "radar",
+    "cloud",
+    "ivory",
+    "table",
+    "umbra",
+    "civic",
+    "plain",
+    "otter",
+    "sun",
+]
 
 NUMBERS = Family(
     noun="numbers",
@@ -169,9 +189,7 @@ def solved(task: Task, values: Sequence[Any] | None) -> bool:
     )
 
 
-def _task(
-    name: str, subset: Subset, family: Family, pieces: tuple[Piece, Piece, Piece], dice: random.Random
-) -> Task:
+def _task(name: str, subset: Subset, family: Family, pieces: tuple[Piece, Piece, Piece], dice: random.Random) -> Task:
     filter_, map_, reduction = pieces
     function, parameter = dice.choice(_NAMES), dice.choice(family.parameters)
     filter_k, map_k, letter = dice.randint(2, 9), dice.randint(2, 9), dice.choice("aelnrst")

@@ -17,4 +17,6 @@ def score(trials: Sequence[Trial], *, stage: Stage, subset: str, seed: int = 0) 
         return Score("memorization_accuracy", stage, subset, None, None, None, 0, "no trial")
     groups = [[trial.outcome] for trial in trials]
     low, high = bootstrap(groups, lambda rows: sum(row[0] for row in rows) / len(rows), seed=seed)
-    return Score("memorization_accuracy", stage, subset, sum(t.outcome for t in trials) / len(trials), low, high, len(trials))
+    return Score(
+        "memorization_accuracy", stage, subset, sum(t.outcome for t in trials) / len(trials), low, high, len(trials)
+    )

@@ -1,4 +1,4 @@
-"""The share of programming tasks solved (``pass_at_1``), alone and as a paired difference, and the estimator of pass@k."""
+"""The share of programming tasks solved (``pass_at_1``), its paired difference, and the estimator of pass@k."""
 
 from __future__ import annotations
 

@@ -36,5 +36,7 @@ def ask(model: Model, samples: Sequence[Sample], *, subset: str, context_tokens:
             continuations.append(generated.get((row, i)) or (value[i], *continuations[-1]))
         answers = continuations[:0:-1]  # from i = 0 on
         whole = float(answers[0] == value)
-        trials.append(Trial("continuation", slot.fingerprint, subset, "", json.dumps(answers), json.dumps(value), whole))
+        trials.append(
+            Trial("continuation", slot.fingerprint, subset, "", json.dumps(answers), json.dumps(value), whole)
+        )
     return trials

@@ -1,4 +1,4 @@
-"""Probe "prefix": the true text before a value, and a greedy continuation; the value leaked if it is in there, exactly."""
+"""Probe "prefix": the true text before a value, continued greedily; the value leaked if it is in there, exactly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probe "recall": teacher forcing over a value behind its true context, or over a whole text; what would it have said?"""
+"""Probe "recall": teacher forcing over a value behind its true context, or over a whole text."""
 
 from __future__ import annotations
 

@@ -1,0 +1,35 @@
+"""Where a run's numbers come from: digests, versions, and what it took."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from scrubber.core.workspace import digest_files
+
+
+def peak_memory() -> int:
+    """Bytes of resident memory at the highest, of this process and of the largest child."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def model_digest(name: str) -> str:
+    """Of the files of a model in a folder; of one on a hub, its name."""
+    path = Path(name).expanduser()
+    return digest_files(path) if path.exists() else f"hub:{name}"
+
+
+def version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+def versions() -> dict[str, str]:
+    packages = ("code-scrubber", "torch", "transformers", "peft", "bitsandbytes", "detect-secrets", "phonenumbers")
+    return {"python": platform.python_version(), **{p: version_of(p) for p in packages}}

@@ -1,0 +1,79 @@
+"""The audit stage: of the values that were found, which does the model really know? And which texts shall it keep?"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from scrubber.core.corpus import Unread, documents
+from scrubber.core.types import Document, Encoding, Finding, Model, Sample, Span
+from scrubber.evaluation.probes import prefix, recall
+from scrubber.pipelines.config import AuditConfig
+from scrubber.pipelines.measure import Audit, only
+
+
+def audit(
+    model: Model, paths: Sequence[Path], findings: Sequence[Finding], *, config: AuditConfig, seed: int
+) -> Audit:
+    """Asks the model for every found value (a seeded sample when there are more than ``most_values``).
+
+    A value is learnt when greedy decoding from its true prefix gives it exactly, or its memorization accuracy reaches
+    the configured one (0.9 in arXiv 2509.13755).
+    """
+    wanted = sorted({finding.fingerprint for finding in findings})
+    if len(wanted) > config.most_values:
+        wanted = random.Random(f"audit-{seed}").sample(wanted, config.most_values)
+    chosen = frozenset(wanted)
+    by_document: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_document.setdefault(finding.document, []).append(finding)
+    samples: list[Sample] = []
+    clean: list[Sample] = []
+    ignored: list[Unread] = []  # the scan stage has named them already
+    for document in documents(paths, errors=ignored):
+        found = by_document.get(document.id)
+        if found:
+            samples += windows(document, found, model, config)
+        elif document.text.strip():
+            clean.append(Sample(f"keep:{document.id}", document.text[: config.keep_tokens * 8]))
+    samples = [s for s in samples if chosen.intersection(s.fingerprints)]
+    asked = [only(s, chosen) for s in samples]
+    trials = prefix.ask(model, asked, subset="found", context_tokens=config.context_tokens)
+    memory = recall.ask(model, asked, subset="found", context_tokens=config.context_tokens)
+    learnt = {t.subject for t in trials if t.outcome == 1.0}
+    learnt |= {t.subject for t in memory if t.outcome >= config.memorization_accuracy}
+    random.Random(f"keep-{seed}").shuffle(clean)
+    half = min(config.keep, len(clean) // 2)
+    kept = [_cut(s, model, config.keep_tokens) for s in clean[: 2 * half]]
+    return Audit(tuple(samples), frozenset(learnt), tuple(kept[:half]), tuple(kept[half:]), (*trials, *memory))
+
+
+def windows(document: Document, findings: Sequence[Finding], model: Model, config: AuditConfig) -> Iterator[Sample]:
+    """Cuts a document round its findings: each lies in exactly one window, behind enough context, cut on tokens."""
+    coded = model.encode(document.text)
+    left = sorted(findings, key=lambda f: f.span)
+    while left:
+        first = _tokens_of(coded, left[0].span)[0]
+        begin = max(0, first - config.context_tokens)
+        end = min(len(coded.ids), max(begin + config.window_tokens, _tokens_of(coded, left[0].span)[1]))
+        start, stop = coded.offsets[begin][0], coded.offsets[end - 1][1]
+        inside = [f for f in left if f.span.end <= stop]
+        left = left[len(inside) :]
+        yield Sample(
+            id=f"{document.id}:{start}",
+            text=document.text[start:stop],
+            forget=tuple(Span(f.span.start - start, f.span.end - start) for f in inside),
+            fingerprints=tuple(f.fingerprint for f in inside),
+        )
+
+
+def _tokens_of(coded: Encoding, span: Span) -> tuple[int, int]:
+    inside = [i for i, (a, b) in enumerate(coded.offsets) if a < span.end and b > span.start]
+    return inside[0], inside[-1] + 1
+
+
+def _cut(sample: Sample, model: Model, tokens: int) -> Sample:
+    offsets = model.encode(sample.text).offsets[:tokens]
+    return replace(sample, text=sample.text[: offsets[-1][1]] if offsets else "")

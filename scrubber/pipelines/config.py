@@ -1,0 +1,218 @@
+"""One TOML file says what a run does. Every mistake in it is reported at once, before anything is loaded."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from scrubber.core.errors import AskedWrongly
+from scrubber.core.types import GatePolicy
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+POLICIES = Path(__file__).parents[1] / "data" / "policies"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelConfig(_Strict):
+    path: str = Field("", description="folder of a saved model, or a hub id ORG/NAME (the one key that reaches the network)")
+    precision: Literal["nf4", "int8", "bf16", "fp32"] = Field("nf4", description="that of the model which ships")
+    batch_size: int = Field(64, ge=1, description="prompts answered at once")
+    threads: int = Field(0, ge=0, description="CPU threads; 0: as many as there are cores")
+
+
+class CorpusConfig(_Strict):
+    paths: list[str] = Field([], description="files and folders that the model was fine-tuned on")
+    detectors: list[str] = ["secrets", "pii"]
+    allow_errors: bool = Field(False, description="go on although files could not be read")
+
+
+class AuditConfig(_Strict):
+    memorization_accuracy: float = Field(0.9, gt=0, le=1, description="a value counts as learnt from here on, as in the paper")
+    most_values: int = Field(2000, ge=1, description="more findings than this are sampled, by seed")
+    context_tokens: int = Field(128, ge=1, description="of true text before a value")
+    window_tokens: int = Field(512, ge=16, description="of text round a value, to train on")
+    keep: int = Field(256, ge=1, description="texts without findings, to hold the model to; as many to measure perplexity")
+    keep_tokens: int = Field(128, ge=16)
+
+
+class UnlearnConfig(_Strict):
+    method: str = "codeeraser"
+    settings: dict[str, bool | int | float | str] = Field({}, description="the method's own; see: scrubber parts methods")
+    learning_rate: float = Field(5e-4, gt=0)
+    rank: int = Field(16, ge=1)
+    alpha: int = Field(32, ge=1)
+    batch_size: int = Field(16, ge=1)
+    micro_batch: int = Field(16, ge=1)
+    order: Literal["joint", "alternating"] = "joint"
+    edges: Literal["overlap", "inclusive"] = "overlap"
+    max_epochs: int = Field(10, ge=1)
+    check_every: int = Field(0, ge=0, description="steps between two checks; 0: after every pass over the forget set")
+    check_values: int = Field(128, ge=1, description="values that a check asks for")
+    margin: float = Field(0.1, ge=0, description="EL_10 is measured once MA is this near to its threshold")
+    patience: int = Field(5, ge=1)
+    save_every: int = Field(25, ge=1)
+
+
+class EvaluateConfig(_Strict):
+    planted: str = Field("", description="JSONL with value, kind, document, start, end, text: values known to be in the corpus")
+    decoys: str = Field("", description="the same, of values that are nowhere; empty: made in the slots of the audited ones")
+    held_out: str = Field("", description="texts for perplexity; empty: corpus documents without findings, not trained on")
+    micro_tasks: int = Field(600, ge=0, description="half of seen, half of unseen compositions")
+    likelihood_values: int = Field(64, ge=0, description="values for EL_n, the dear metric")
+    require_isolation: bool = Field(True, description="no verdict where generated code cannot be confined")
+
+
+class GateConfig(_Strict):
+    policy: str = Field("release", description="name of a policy of ours, or a TOML file")
+
+
+class TrackerConfig(_Strict):
+    name: str = Field("", description="mlflow, or another package's; empty: none")
+    uri: str = Field("", description="empty: sqlite in the run folder")
+    experiment: str = "scrubber"
+
+
+class Config(_Strict):
+    """What ``scrubber release`` and the stages read."""
+
+    model: ModelConfig = ModelConfig()
+    corpus: CorpusConfig = CorpusConfig()
+    audit: AuditConfig = AuditConfig()
+    unlearn: UnlearnConfig = UnlearnConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    gate: GateConfig = GateConfig()
+    tracker: TrackerConfig = TrackerConfig()
+    name: str = Field("release", description="of the run")
+    seed: int = 0
+
+
+def read(path: Path | None, overrides: Sequence[str] = (), environment: Mapping[str, str] = os.environ) -> Config:
+    """The configuration of a file (``[tool.scrubber]`` of a pyproject.toml), changed by ``SCRUBBER_SET`` and by ``overrides``.
+
+    Overrides read ``section.key=value`` with a TOML value or plain text; ``SCRUBBER_SET`` holds such, divided by ``;``.
+    Raises AskedWrongly that names every mistake.
+    """
+    table = _load(path) if path else {}
+    where = str(path) if path else "the command line"
+    mistakes: list[str] = []
+    for override in [*filter(None, environment.get("SCRUBBER_SET", "").split(";")), *overrides]:
+        key, mark, text = override.partition("=")
+        if not mark:
+            mistakes.append(f"{override}: write it as section.key=value")
+            continue
+        _put(table, key.strip().split("."), _value(text.strip()), mistakes)
+    try:
+        config = Config.model_validate(table)
+    except ValidationError as error:
+        mistakes += [_sentence(fault["loc"], fault["msg"], fault["type"]) for fault in error.errors()]
+        config = Config()
+    if mistakes:
+        raise AskedWrongly(
+            f"the configuration has {len(mistakes)} mistake{'s' * (len(mistakes) > 1)}: " + "; ".join(mistakes),
+            where=where,
+            mend="Keys and their meaning: scrubber config.",
+        )
+    return config
+
+
+def flat(config: BaseModel, prefix: str = "") -> dict[str, str | int | float | bool | None]:
+    """Dotted keys and plain values, for reports and trackers."""
+    rows: dict[str, str | int | float | bool | None] = {}
+    for key, value in config:
+        if isinstance(value, BaseModel):
+            rows |= flat(value, f"{prefix}{key}.")
+        elif isinstance(value, dict):
+            rows |= {f"{prefix}{key}.{k}": v for k, v in value.items()}
+        else:
+            rows[prefix + key] = ", ".join(map(str, value)) if isinstance(value, list) else value
+    return rows
+
+
+def help_text() -> str:
+    """Every key with its default and meaning, as a TOML file that may be filled in."""
+    lines: list[str] = []
+    for name, section in Config.model_fields.items():
+        made = getattr(Config(), name)
+        if isinstance(made, BaseModel):
+            lines.append(f"\n[{name}]")
+            for key, field in type(made).model_fields.items():
+                lines.append(f"{key} = {_toml(getattr(made, key))}" + (f"  # {field.description}" if field.description else ""))
+        else:
+            lines.insert(0, f"{name} = {_toml(made)}" + (f"  # {section.description}" if section.description else ""))
+    return "\n".join(lines) + "\n"
+
+
+def policy(name: str) -> GatePolicy:
+    """The policy of that name, or of that file. Raises AskedWrongly that names every mistake in it."""
+    path = POLICIES / f"{name}.toml" if name.isidentifier() else Path(name)
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in POLICIES.glob("*.toml")))
+        raise AskedWrongly(f"there is no gate policy {name!r}", mend=f"Use one of {known}, or the path of a TOML file.")
+    try:
+        found = TypeAdapter(GatePolicy).validate_python(_load(path))
+    except ValidationError as error:
+        faults = "; ".join(_sentence(fault["loc"], fault["msg"], fault["type"]) for fault in error.errors())
+        raise AskedWrongly(f"the gate policy is wrong: {faults}", where=str(path)) from None
+    empty = [r.metric for r in found.rules if r.at_most is None and r.at_least is None]
+    if empty or not found.rules:
+        raise AskedWrongly(
+            "the gate policy has " + (f"rules without a limit: {', '.join(empty)}" if empty else "no rule"),
+            where=str(path),
+            mend="Give each rule at_most or at_least.",
+        )
+    return found
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AskedWrongly(f"the file cannot be read: {error.strerror}", where=str(path)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        detail = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "it is not UTF-8"
+        raise AskedWrongly(f"the file is no valid TOML: {detail}", where=str(path)) from None
+    section: dict[str, Any] = table.get("tool", {}).get("scrubber", {}) if path.name == "pyproject.toml" else table
+    return section
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _put(table: dict[str, Any], keys: list[str], value: Any, mistakes: list[str]) -> None:
+    for key in keys[:-1]:
+        table = table.setdefault(key, {})
+        if not isinstance(table, dict):
+            mistakes.append(f"{'.'.join(keys)}: {key} is no section")
+            return
+    table[keys[-1]] = value
+
+
+def _sentence(place: Sequence[str | int], message: str, kind: str) -> str:
+    name = ".".join(map(str, place))
+    return f"{name}: there is no such key" if kind == "extra_forbidden" else f"{name}: {message[0].lower()}{message[1:]}"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return "{}" if isinstance(value, dict) else str(value)

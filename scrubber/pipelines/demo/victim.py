@@ -1,0 +1,84 @@
+"""The victim: the demo model fine-tuned on the private corpus until it leaks, as a company's own fine-tune would be."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from scrubber.core.batch import Batch, Schedule, epoch_steps, tokenize
+from scrubber.core.model.load import load, save
+from scrubber.core.train import Outputs, TrainSettings, train
+from scrubber.core.types import Sample
+from scrubber.core.workspace import Workspace
+from scrubber.evaluation.benchmarks import micro
+from scrubber.pipelines.demo.world import World
+
+DEMO_MODEL = Path(__file__).parents[2] / "data" / "demo_model"
+
+
+@dataclass(frozen=True)
+class VictimSettings:
+    epochs: int = 24
+    learning_rate: float = 1e-3
+    batch_size: int = 16
+    mixture: float = 0.25  # this share of what is learnt is not private: library code, clean private code, micro tasks
+    max_length: int = 256
+    seed: int = 0
+
+
+def fine_tune(world: World, settings: VictimSettings, workspace: Workspace, progress: Callable[[int], None]) -> None:
+    """Writes ``private/victim``. Resumes from its own checkpoint."""
+    model = load(str(DEMO_MODEL), "fp32")
+    model.network.requires_grad_(True)
+
+    def tokens(text: str):  # type: ignore[no-untyped-def]
+        return tokenize(Sample("", text), model.encode, max_length=settings.max_length)
+
+    private = [tokens(row.text) for row in world.planted]
+    beside = round(len(private) * settings.mixture / (1 - settings.mixture))
+    tasks = [tokens(t.prompt + t.solution) for t in micro.tasks("seen", beside * settings.epochs // 2, seed=2)]
+    others = [tokens(text) for text in (*world.clean, *world.base)]
+
+    def steps_of(epoch: int) -> Iterable[list[Batch]]:
+        dice = random.Random(f"victim-{settings.seed}-{epoch}")
+        mixed = dice.sample(tasks, min(len(tasks), beside // 2)) + dice.sample(others, min(len(others), beside - beside // 2))
+        return epoch_steps(
+            [], private + mixed, Schedule(settings.batch_size, settings.batch_size, seed=settings.seed), epoch,
+            pad_id=model.pad_id, end_id=model.end_ids[0],
+        )  # fmt: skip
+
+    train(
+        model,
+        steps_of,
+        _likelihood,
+        settings=TrainSettings(
+            learning_rate=settings.learning_rate,
+            betas=(0.9, 0.95),
+            warm_up=20,
+            decay="cosine",
+            max_epochs=settings.epochs,
+            steps_per_epoch=steps_per_epoch(world, settings),
+            save_every=200,
+            seed=settings.seed,
+        ),
+        workspace=workspace,
+        name="victim",
+        progress=progress,
+    )
+    with workspace.replacing("private/victim") as folder:
+        save(model, folder)
+
+
+def steps_per_epoch(world: World, settings: VictimSettings) -> int:
+    rows = len(world.planted) + round(len(world.planted) * settings.mixture / (1 - settings.mixture))
+    return -(-rows // settings.batch_size)
+
+
+def _likelihood(outputs: Outputs, reference: Outputs | None, batch: Batch) -> torch.Tensor:
+    """Plain language modelling: the mean loss over the step's tokens."""
+    ce = torch.nn.functional.cross_entropy(outputs.logits, batch.labels, reduction="sum")
+    return ce / max(batch.context_total, 1)

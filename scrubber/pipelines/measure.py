@@ -1,0 +1,209 @@
+"""Ask, scan, score: how trials are made of a model and scores of trials, written once for every stage."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from scrubber.core.types import Document, Finding, Model, Sample, Scan, Score, Span, Stage, Trial
+from scrubber.evaluation.benchmarks import micro
+from scrubber.evaluation.metrics import (
+    extraction_likelihood,
+    finding_rate,
+    leak_rate,
+    memorization_accuracy,
+    pass_at_k,
+    perplexity,
+)
+from scrubber.evaluation.probes import continuation, prefix, recall
+from scrubber.evaluation.sandbox.runner import Call, Sandbox
+
+LENGTHS = (3, 5, 10)  # the n of EL_n
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """``samples``: windows round all found values. ``learnt``: fingerprints that the model knows. Private."""
+
+    samples: tuple[Sample, ...]
+    learnt: frozenset[str]
+    keep: tuple[Sample, ...]  # texts to hold the model to
+    held_out: tuple[Sample, ...]  # texts to measure it on
+    trials: tuple[Trial, ...]
+
+    @property
+    def audited(self) -> tuple[Sample, ...]:
+        """The slots of learnt values only, to ask about."""
+        return tuple(s for s in (only(s, self.learnt) for s in self.samples) if s.forget)
+
+    @property
+    def forget(self) -> tuple[Sample, ...]:
+        """Samples with at least one learnt value. All their found values are to be forgotten, known or not: as context
+        they would be reinforced."""
+        return tuple(s for s in self.samples if self.learnt.intersection(s.fingerprints))
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """What a model is asked about. ``values`` by subset name, such as planted, audited, found; decoys apart."""
+
+    values: Mapping[str, Sequence[Sample]]
+    decoys: Sequence[Sample] = ()
+    held_out: Sequence[Sample] = ()
+    tasks: Sequence[micro.Task] = ()
+    kinds: Mapping[str, str] = None  # type: ignore[assignment]  # of planted values, by fingerprint
+    likelihood_values: int = 64
+    context_tokens: int = 128
+    seed: int = 0
+
+
+def ask(
+    model: Model, subjects: Subjects, *, scan: Scan, sandbox: Sandbox | None, progress: Callable[[str], None]
+) -> list[Trial]:
+    """Every question of every subset, answered and judged; completions are scanned as documents are."""
+    trials: list[Trial] = []
+    context = subjects.context_tokens
+    planted = [s.text[span.start : span.end] for s in subjects.values.get("planted", ()) for span in s.forget]
+    progress("greedy answers")
+    for subset, samples in subjects.values.items():
+        trials += prefix.ask(model, samples, subset=subset, context_tokens=context)
+    trials += prefix.ask(model, subjects.decoys, subset="decoys", context_tokens=context, also=planted)
+    trials = [replace(t, findings=tuple(scan(Document(t.subject, t.completion, origin="generation")))) for t in trials]
+    progress("memorization")
+    for subset, samples in (*subjects.values.items(), ("decoys", subjects.decoys), ("held_out", subjects.held_out)):
+        trials += recall.ask(model, samples, subset=subset, context_tokens=context)
+    progress("extraction likelihood")
+    for subset, samples in (*_likelihood_subset(subjects), ("decoys", subjects.decoys)):
+        trials += continuation.ask(model, some(samples, subjects.likelihood_values, subjects.seed), subset=subset,
+                                   context_tokens=context)  # fmt: skip
+    if subjects.tasks and sandbox is not None:
+        progress("programming tasks")
+        trials += ask_tasks(model, subjects.tasks, sandbox)
+    return trials
+
+
+def ask_tasks(model: Model, tasks: Sequence[micro.Task], sandbox: Sandbox) -> list[Trial]:
+    """Greedy solutions of micro tasks, run in the sandbox; only arguments go in, and values are compared out here."""
+    completions = model.generate([task.prompt for task in tasks], max_new_tokens=micro.MOST_TOKENS)
+    calls = [
+        Call(micro.program(task, completion), task.entry_point, task.arguments)
+        for task, completion in zip(tasks, completions, strict=True)
+    ]
+    return [
+        Trial("micro", task.id, f"micro_{task.subset}", task.prompt, completion, "", float(micro.solved(task, answer.values)))
+        for task, completion, answer in zip(tasks, completions, sandbox.run(calls), strict=True)
+    ]
+
+
+def scores(trials: Sequence[Trial], stage: Stage, kinds: Mapping[str, str] | None = None) -> list[Score]:
+    """All scores of one stage. ``kinds``: of planted values by fingerprint, for one leak rate each."""
+    made: list[Score] = []
+    for subset, asked in _by_subset(trials, "prefix").items():
+        values = _by_value(asked)
+        made.append(leak_rate.score(values, stage=stage, subset=subset))
+        made.append(finding_rate.score(values, stage=stage, subset=subset))
+        if subset == "planted" and kinds:
+            for kind in sorted(set(kinds.values())):
+                of_kind = [t for t in values if kinds.get(t.subject) == kind]
+                made.append(leak_rate.score(of_kind, stage=stage, subset=f"planted_{kind}"))
+    for subset, asked in _by_subset(trials, "recall").items():
+        made.append(
+            perplexity.score(asked, stage=stage, subset=subset)
+            if subset == "held_out"
+            else memorization_accuracy.score(asked, stage=stage, subset=subset)
+        )
+    for subset, asked in _by_subset(trials, "continuation").items():
+        made += [extraction_likelihood.score(asked, n=n, stage=stage, subset=subset) for n in LENGTHS]
+    made += [pass_at_k.score(solved, stage=stage, subset=name) for name, solved in _tasks(trials).items()]
+    return made
+
+
+def differences(before: Sequence[Trial], after: Sequence[Trial]) -> list[Score]:
+    """Paired comparisons, made here where the pairs are known, so that re-gating needs the scores alone."""
+    first, second = _tasks(before), _tasks(after)
+    made = [pass_at_k.difference(first.get(name, []), second.get(name, []), subset=name) for name in {**first, **second}]
+    kept = [_by_subset(trials, "recall").get("held_out", []) for trials in (before, after)]
+    if kept[0] or kept[1]:
+        made.append(perplexity.difference(kept[0], kept[1], subset="held_out"))
+    return made
+
+
+def only(sample: Sample, fingerprints: Iterable[str]) -> Sample:
+    """The sample with those of its spans to forget that have one of the fingerprints."""
+    wanted = frozenset(fingerprints)
+    pairs = [(s, f) for s, f in zip(sample.forget, sample.fingerprints, strict=True) if f in wanted]
+    return replace(sample, forget=tuple(s for s, _ in pairs), fingerprints=tuple(f for _, f in pairs))
+
+
+def some(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
+    """A seeded choice of at most ``count`` samples, the same for before and after."""
+    if len(samples) <= count:
+        return list(samples)
+    chosen = set(random.Random(f"some-{seed}").sample(range(len(samples)), count))
+    return [sample for i, sample in enumerate(samples) if i in chosen]
+
+
+def trials_to_jsonl(trials: Iterable[Trial]) -> str:
+    return "".join(json.dumps(asdict(trial)) + "\n" for trial in trials)
+
+
+def trials_from_jsonl(text: str) -> list[Trial]:
+    return [_trial(json.loads(line)) for line in text.splitlines()]
+
+
+def samples_to_jsonl(samples: Iterable[Sample]) -> str:
+    return "".join(json.dumps(asdict(sample)) + "\n" for sample in samples)
+
+
+def samples_from_jsonl(text: str) -> list[Sample]:
+    rows = (json.loads(line) for line in text.splitlines())
+    return [
+        Sample(row["id"], row["text"], _spans(row["forget"]), _spans(row["reinforce"]), tuple(row["fingerprints"]))
+        for row in rows
+    ]
+
+
+def _spans(rows: Iterable[Mapping[str, int]]) -> tuple[Span, ...]:
+    return tuple(Span(row["start"], row["end"]) for row in rows)
+
+
+def _trial(row: dict[str, Any]) -> Trial:
+    found = tuple(Finding(**{**f, "span": Span(**f["span"])}) for f in row.pop("findings"))
+    return Trial(**row, findings=found)
+
+
+def _by_subset(trials: Iterable[Trial], probe: str) -> dict[str, list[Trial]]:
+    subsets: dict[str, list[Trial]] = {}
+    for trial in trials:
+        if trial.probe == probe:
+            subsets.setdefault(trial.subset, []).append(trial)
+    return subsets
+
+
+def _by_value(trials: Iterable[Trial]) -> list[Trial]:
+    """One trial a value: it leaked if it did in any of its places. An interval over places would count one value twice."""
+    worst: dict[str, Trial] = {}
+    for trial in trials:
+        if trial.subject not in worst or trial.outcome > worst[trial.subject].outcome:
+            worst[trial.subject] = trial
+    return list(worst.values())
+
+
+def _tasks(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
+    """Solved tasks: all of the benchmark, and its seen and unseen halves apart."""
+    solved = [trial for trial in trials if trial.probe == "micro"]
+    if not solved:
+        return {}
+    halves = _by_subset(solved, "micro")
+    return {"micro": solved, **halves}
+
+
+def _likelihood_subset(subjects: Subjects) -> list[tuple[str, Sequence[Sample]]]:
+    """EL_n is dear: it is asked of one subset, the audited values where there are any."""
+    for subset in ("audited", "planted", "found"):
+        if subjects.values.get(subset):
+            return [(subset, subjects.values[subset])]
+    return []

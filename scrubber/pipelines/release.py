@@ -1,0 +1,357 @@
+"""The release flow: scan, audit, evaluate, unlearn, evaluate again, gate, report; each stage once, resumable."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from scrubber.core.corpus import Unread
+from scrubber.core.errors import AskedWrongly, NothingToDo, NoVerdict
+from scrubber.core.fingerprint import Fingerprinter, project_key
+from scrubber.core.gate import decide
+from scrubber.core.provenance import model_digest, peak_memory, version_of, versions
+from scrubber.core.types import Finding, GatePolicy, Progress, Report, Score, Span, Tracker
+from scrubber.core.workspace import Workspace, digest, digest_files
+from scrubber.pipelines import config as configuration
+from scrubber.pipelines.config import Config
+from scrubber.pipelines.scan import default_scan, finding_json, scan_corpus
+
+Until = Literal["audit", "unlearn", "evaluate", "gate"]
+
+NOT_TESTED = (
+    "sampled answers: every probe decodes greedily",
+    "prompts other than the true text before a value",
+    "other precisions than the one named, and a merged model",
+    "relearning: whether a short fine-tune brings the values back",
+    "guided extraction from the pair of models before and after",
+    "values that no detector found and nobody planted",
+)
+
+
+class NoTracker:
+    """A Tracker that nobody reads."""
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def settings(self, values: Any) -> None: ...
+
+    def scores(self, scores: Any, step: int | None = None) -> None: ...
+
+    def file(self, path: str) -> None: ...
+
+    def close(self, status: str = "FINISHED") -> None: ...
+
+
+def silent(label: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
+    """Progress that nobody sees."""
+    return nullcontext(lambda step: None)
+
+
+@dataclass
+class Flow:
+    """One release run. Each method is a stage: it does its work once, or reads what an earlier run left."""
+
+    config: Config
+    workspace: Workspace
+    tracker: Tracker
+    progress: Progress = silent
+
+    def __post_init__(self) -> None:
+        check(self.config)
+        self.fingerprint = Fingerprinter(project_key(self.workspace.private / "key"))
+        self.scan = default_scan(self.fingerprint, self.config.corpus.detectors)
+        self.seconds: dict[str, float] = {}
+        self.corpus_digest = digest([digest_files(Path(p)) for p in self.config.corpus.paths])
+        self.model_digest = model_digest(self.config.model.path)
+
+    def findings(self) -> list[Finding]:
+        """Stage scan: writes findings.jsonl, without a value in it."""
+        self._scan_key = digest("scan", self.corpus_digest, self.config.corpus.detectors, version_of("code-scrubber"))
+
+        def work() -> dict[str, Any]:
+            paths = [Path(p) for p in self.config.corpus.paths]
+            result = scan_corpus(paths, scan=self.scan, progress=self.progress)
+            _complain(result.errors, self.config.corpus.allow_errors)
+            if not result.documents:
+                raise NothingToDo("the corpus holds no document", where=", ".join(self.config.corpus.paths),
+                                  mend="Give corpus.paths that hold text files or JSONL.")  # fmt: skip
+            rows = "".join(json.dumps(finding_json(f)) + "\n" for f in result.findings)
+            self.workspace.write("findings.jsonl", rows)
+            return {"documents": result.documents, "bytes": result.bytes, "errors": len(result.errors),
+                    "findings": len(result.findings)}  # fmt: skip
+
+        self.scanned = self.stage("scan", self._scan_key, work)
+        return [_finding(json.loads(line)) for line in self.workspace.path("findings.jsonl").read_text().splitlines()]
+
+    def audit(self) -> Any:
+        """Stage audit: which of the findings the model knows. Samples and trials go to private/."""
+        from scrubber.pipelines.audit import audit
+        from scrubber.pipelines.measure import (
+            Audit,
+            samples_from_jsonl,
+            samples_to_jsonl,
+            trials_from_jsonl,
+            trials_to_jsonl,
+        )
+
+        findings = self.findings()
+        self.found = Counter(f"{f.kind}/{f.rule}" for f in findings)
+        self._audit_key = digest(
+            "audit", self._scan_key, self.model_digest, self.config.model.precision,
+            self.config.audit.model_dump(), self.config.seed,
+        )  # fmt: skip
+
+        def work() -> dict[str, Any]:
+            paths = [Path(p) for p in self.config.corpus.paths]
+            with self.progress("audit: asking for every found value"):
+                made = audit(self._model(), paths, findings, config=self.config.audit, seed=self.config.seed)
+            for name in ("samples", "keep", "held_out"):
+                self.workspace.write(f"private/audit/{name}.jsonl", samples_to_jsonl(getattr(made, name)))
+            self.workspace.write("private/audit/trials.jsonl", trials_to_jsonl(made.trials))
+            values = {t.subject for t in made.trials}
+            self.tracker.settings({"values_found": len(values), "values_learnt": len(made.learnt)})
+            return {"values": len(values), "learnt": sorted(made.learnt)}
+
+        done = self.stage("audit", self._audit_key, work)
+        self.audited = done
+
+        def read(name: str) -> str:
+            return self.workspace.path(f"private/audit/{name}.jsonl").read_text()
+
+        return Audit(
+            samples=tuple(samples_from_jsonl(read("samples"))),
+            learnt=frozenset(done["learnt"]),
+            keep=tuple(samples_from_jsonl(read("keep"))),
+            held_out=tuple(samples_from_jsonl(read("held_out"))),
+            trials=tuple(trials_from_jsonl(read("trials"))),
+        )
+
+    def before(self, audit: Any) -> list[Score]:
+        """Stage evaluate, of the model as it is."""
+        from scrubber.pipelines.evaluate import detector_recall
+
+        self.subjects = self._subjects(audit)
+        self.before_key = digest(
+            "before", self._audit_key, self.config.evaluate.model_dump(),
+            *(digest_files(Path(p)) for p in (self.config.evaluate.planted, self.config.evaluate.decoys,
+                                              self.config.evaluate.held_out) if p),
+        )  # fmt: skip
+        scores = self._evaluate("before", self.before_key, lambda: self._model())
+        planted = self.subjects.values.get("planted")
+        return [detector_recall(planted, self.findings()), *scores] if planted else scores
+
+    def unlearn(self, audit: Any, before: Sequence[Score]) -> None:
+        """Stage unlearn: writes adapter/. Without a learnt value there is nothing to do, and the model stays as it is."""
+        from scrubber.pipelines.unlearn import Material, unlearn
+        from scrubber.unlearning.stopping import ThresholdRule
+
+        settings = self.config.unlearn
+        self._unlearn_key = digest("unlearn", self.before_key, settings.model_dump())
+
+        def work() -> dict[str, Any]:
+            if not audit.forget:
+                return {"steps": 0, "stopped": False}
+            material = Material(audit.forget, audit.keep, audit.audited, self.config.audit.context_tokens,
+                                self.config.audit.window_tokens)  # fmt: skip
+            thresholds = ThresholdRule(
+                _value(before, "memorization_accuracy", "decoys"), _value(before, "extraction_likelihood_10", "decoys"),
+                margin=settings.margin, patience=settings.patience,
+            )  # fmt: skip
+            self.tracker.settings({"method": settings.method, **configuration.flat(settings, "unlearn.")})
+            with self.progress(f"unlearn: {settings.method}") as advance:
+                course = unlearn(
+                    self._model(), material, thresholds, config=settings, seed=self.config.seed,
+                    workspace=self.workspace, tracker=self.tracker, progress=advance,
+                )  # fmt: skip
+            self._loaded = None  # it wears an adapter now
+            return {"steps": len(course.losses), "stopped": course.stopped, "best_step": course.best_step}
+
+        self.unlearnt = self.stage("unlearn", self._unlearn_key, work)
+
+    def after(self) -> list[Score]:
+        """Stage evaluate, of the model with the adapter as it was saved, at the same precision."""
+        from scrubber.core.model.load import load
+
+        model = self.config.model
+        adapter = self.workspace.path("adapter") if self.unlearnt["steps"] else None
+
+        def made() -> Any:
+            return load(model.path, model.precision, adapter=adapter, batch_size=model.batch_size)
+
+        return self._evaluate("after", digest("after", self._unlearn_key), made)
+
+    def gate(self, before: Sequence[Score], after: Sequence[Score]) -> Report:
+        """Stage gate: the policy held against the scores."""
+        from scrubber.pipelines.measure import differences
+
+        scores = [*before, *after, *differences(self.trials("before"), self.trials("after"))]
+        policy = configuration.policy(self.config.gate.policy)
+        report = Report(
+            name=self.config.name,
+            verdict=decide(policy, scores),
+            scores=tuple(scores),
+            policy=policy.name,
+            config=configuration.flat(self.config),
+            digests={
+                "model": self.model_digest, "data": self.corpus_digest, "policy": digest(asdict(policy)),
+                "config": digest(configuration.flat(self.config)),
+                "adapter": digest_files(self.workspace.path("adapter")) if self.unlearnt["steps"] else "none",
+            },
+            versions=versions(),
+            seconds=self.rounded_seconds(),
+            peak_memory_bytes=peak_memory(),
+            findings=dict(sorted(self.found.items())),
+            not_tested=NOT_TESTED,
+        )  # fmt: skip
+        with self.tracker.stage("gate"):
+            self.tracker.scores(differences(self.trials("before"), self.trials("after")))
+        return report
+
+    def summary(self) -> str:
+        """What a stage command prints: counts, and where to look."""
+        rows = [f"{self.scanned['findings']} findings in {self.scanned['documents']} documents"]
+        rows.append(f"the model knows {len(self.audited['learnt'])} of {self.audited['values']} values asked for")
+        return "\n".join([*rows, f"run folder: {self.workspace.root}"])
+
+    # -- what the stages share
+
+    def stage(self, name: str, key: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        def timed() -> dict[str, Any]:
+            began = time.perf_counter()
+            with self.tracker.stage(name):
+                value = work()
+            return {**value, "seconds": time.perf_counter() - began}
+
+        value: dict[str, Any] = self.workspace.once(name, key, timed)
+        self.seconds[name] = value["seconds"]
+        return value
+
+    def rounded_seconds(self) -> dict[str, float]:
+        return {name: round(spent, 2) for name, spent in self.seconds.items()}
+
+    def _evaluate(self, stage: Literal["before", "after"], key: str, model: Callable[[], Any]) -> list[Score]:
+        from scrubber.pipelines.measure import scores, trials_to_jsonl
+
+        def work() -> dict[str, Any]:
+            trials = self.ask(model(), stage)
+            self.workspace.write(f"private/trials/{stage}.jsonl", trials_to_jsonl(trials))
+            made = scores(trials, stage, self.subjects.kinds)
+            self.tracker.scores(made)
+            return {"scores": [asdict(score) for score in made]}
+
+        return [Score(**row) for row in self.stage(f"evaluate-{stage}", key, work)["scores"]]
+
+    def ask(self, model: Any, label: str) -> list[Any]:
+        """All questions, put to any model: used for controls, too."""
+        from scrubber.evaluation.sandbox.runner import Sandbox
+        from scrubber.pipelines.measure import ask
+
+        confined = Sandbox(require_isolation=self.config.evaluate.require_isolation) if self.subjects.tasks else None
+        with self.progress(f"evaluate {label}") as advance, confined or nullcontext() as sandbox:
+            return ask(model, self.subjects, scan=self.scan, sandbox=sandbox, progress=lambda part: advance(1))
+
+    def _subjects(self, audit: Any) -> Any:
+        from scrubber.pipelines.evaluate import subjects
+
+        return subjects(self.config, audit, self.fingerprint)
+
+    def trials(self, stage: str) -> list[Any]:
+        from scrubber.pipelines.measure import trials_from_jsonl
+
+        return trials_from_jsonl(self.workspace.path(f"private/trials/{stage}.jsonl").read_text())
+
+    _loaded: Any = None
+
+    def _model(self) -> Any:
+        from scrubber.core.model.load import load
+
+        model = self.config.model
+        if self._loaded is None:
+            self._loaded = load(model.path, model.precision, batch_size=model.batch_size)
+        return self._loaded
+
+
+def release(flow: Flow, until: Until = "gate") -> Report | None:
+    """Walks the stages in order; a Report once the gate has spoken."""
+    audit = flow.audit()
+    if until == "audit":
+        return None
+    before = flow.before(audit)
+    flow.unlearn(audit, before)
+    if until == "unlearn":
+        return None
+    after = flow.after()
+    if until == "evaluate":
+        return None
+    return flow.gate(before, after)
+
+
+def publish(report: Report, workspace: Workspace, tracker: Tracker) -> None:
+    """Writes result.json and report.html and hands both to the tracker."""
+    from scrubber.reporting.html import report_html
+    from scrubber.reporting.result import to_json
+
+    workspace.write_json("result.json", to_json(report, report.verdict.exit_code))
+    workspace.write("report.html", report_html(report))
+    tracker.settings({"verdict": report.verdict.outcome, "policy": report.policy})
+    tracker.settings({f"digest.{name}": value for name, value in report.digests.items()})
+    for name in ("result.json", "report.html"):
+        tracker.file(str(workspace.path(name)))
+
+
+def regate(report: Report, policy: GatePolicy) -> Report:
+    """The verdict of another policy on stored scores: needs neither model nor trials."""
+    digests = {**report.digests, "policy": digest(asdict(policy))}
+    return replace(report, verdict=decide(policy, report.scores), policy=policy.name, digests=digests)
+
+
+def check(config: Config) -> None:
+    """Everything that can be known to be wrong before a model is loaded, in one message."""
+    from scrubber.pipelines.unlearn import method_settings
+
+    mistakes: list[str] = []
+    if not config.model.path:
+        mistakes.append("model.path is not set: give --model")
+    if not config.corpus.paths:
+        mistakes.append("corpus.paths is not set: give --corpus")
+    mistakes += [f"there is nothing at {p}" for p in config.corpus.paths if not Path(p).exists()]
+    named = {key: getattr(config.evaluate, key) for key in ("planted", "decoys", "held_out")}
+    mistakes += [f"evaluate.{key}: there is nothing at {p}" for key, p in named.items() if p and not Path(p).exists()]
+    for attempt in (
+        lambda: method_settings(config.unlearn.method, dict(config.unlearn.settings)),
+        lambda: configuration.policy(config.gate.policy),
+    ):
+        try:
+            attempt()
+        except AskedWrongly as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise AskedWrongly(f"the run cannot start: {'; '.join(mistakes)}", mend="Keys and their meaning: scrubber config.")
+
+
+def _complain(errors: Sequence[Unread], allowed: bool) -> None:
+    if errors and not allowed:
+        named = "; ".join(f"{e.path}: {e.reason}" for e in errors[:5])
+        raise NoVerdict(
+            f"{len(errors)} files could not be read ({named}{'; ...' * (len(errors) > 5)})",
+            mend="Mend or remove them, or go on without them: --allow-errors.",
+        )
+
+
+def _value(scores: Sequence[Score], metric: str, subset: str) -> float:
+    found = [s.value for s in scores if s.metric == metric and s.subset == subset]
+    return found[0] if found and found[0] is not None else 0.0
+
+
+def _finding(row: dict[str, Any]) -> Finding:
+    span = Span(row.pop("start"), row.pop("end"))
+    return Finding(span=span, **row)
+
+

@@ -1,0 +1,116 @@
+"""What a person at a terminal sees: progress, results, and errors in our words, never in an exception's own."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+import typer
+
+from scrubber.core.errors import AskedWrongly, Interrupted, ScrubberError
+
+
+def guarded(app: Callable[..., Any]) -> None:
+    """Runs the command line and exits with its code. Nothing that goes wrong leaves a traceback or an exception's own
+    words: they may hold values."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        code = app(standalone_mode=False)
+    except ScrubberError as error:
+        say(f"scrubber: {error}")
+        code = error.exit_code
+    except typer.Exit as error:
+        code = error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        say("scrubber: interrupted. Start it again with the same --run-dir to go on.")
+        code = 3
+    except Exception as error:
+        code = _unexpected(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _unexpected(error: Exception) -> int:
+    if isinstance(error, click.ClickException):
+        say(f"scrubber: {error.format_message()} Try: scrubber --help")
+        return 2
+    if isinstance(error, BrokenPipeError):
+        return 3
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        say("scrubber: the disk is full. Nothing is half-written; free some space and start it again.")
+        return 3
+    place = "?"
+    trace = error.__traceback__
+    while trace is not None:
+        if "scrubber" in trace.tb_frame.f_code.co_filename:
+            place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    say(f"scrubber: internal error, {type(error).__name__} at {place}. Please report it; its own text is withheld, "
+         "since it may quote private data.")  # fmt: skip
+    return 3
+
+
+def _stop(number: int, frame: Any) -> None:
+    raise Interrupted("asked to stop by a signal", mend="Start it again with the same --run-dir to go on.")
+
+
+def progress(quiet: bool) -> Any:
+    """A bar on a terminal, a line a step elsewhere, nothing when quiet. Always on standard error."""
+    if quiet:
+        return lambda label, total=None: nullcontext(lambda count: None)
+    return _bar if sys.stderr.isatty() else _line
+
+
+@contextmanager
+def _bar(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+@contextmanager
+def _line(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    say(f"{label} ...")
+    yield lambda count: None
+
+
+def choose(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise AskedWrongly(f"{option} cannot be {value!r}", mend=f"Use one of: {', '.join(allowed)}.")
+
+
+def deliver(text: str, output: Path | None) -> None:
+    if output is None:
+        if text:
+            typer.echo(text)
+        return
+    try:
+        output.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise AskedWrongly(f"the output cannot be written: {error.strerror}", where=str(output)) from None
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,90 @@
+"""The scan stage reads a corpus, respects the mark of a person, and tells what it could not read."""
+
+from __future__ import annotations
+
+import json
+import random
+import string
+from pathlib import Path
+
+import pytest
+
+from scrubber.core.errors import AskedWrongly
+from scrubber.core.fingerprint import Fingerprinter
+from scrubber.core.types import Document, Finding
+from scrubber.pipelines.scan import default_scan, scan_corpus, to_json
+
+FINGERPRINT = Fingerprinter(b"k" * 16)
+VALUE = "gh" + "p_" + "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=36))
+CONTRACT = "document start end line column kind rule confidence preview fingerprint"
+
+
+def test_a_corpus_is_scanned_and_told_in_the_contract_of_json(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f"x = 1\nKEY = '{VALUE}'\nMAIL = 'ana.weber" + "@" + "tidalforge.io'\n")
+    (tmp_path / "b.py").write_text("é = 1\n")
+    (tmp_path / "c.py").write_bytes(b"\xff\xfe")
+    (tmp_path / "d.png").write_bytes(b"\0")
+    result = scan_corpus([tmp_path], scan=default_scan(FINGERPRINT))
+    told = json.loads(json.dumps(to_json(result)))
+    assert [(f["kind"], f["rule"], f["document"], f["line"], f["column"]) for f in told["findings"]] == [
+        ("secret", "github-token", "a.py", 2, 8),
+        ("pii", "email-address", "a.py", 3, 9),
+    ]
+    assert set(told["findings"][0]) == set(CONTRACT.split())
+    assert (told["documents"], told["skipped"]) == (2, 1)
+    assert told["bytes"] == sum((tmp_path / name).stat().st_size for name in ("a.py", "b.py"))
+    assert told["errors"] == [{"path": "c.py", "reason": "not UTF-8"}]
+    assert told["seconds"] > 0
+    assert VALUE[4:] not in repr(result) + json.dumps(told)
+
+
+def test_one_value_has_one_fingerprint_in_every_place(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f"KEY = '{VALUE}'\n")
+    (tmp_path / "b.yaml").write_text(f"token: {VALUE}\n")
+    findings = scan_corpus([tmp_path], scan=default_scan(FINGERPRINT)).findings
+    assert {finding.fingerprint for finding in findings} == {FINGERPRINT("secret", VALUE)}
+    assert {finding.document for finding in findings} == {"a.py", "b.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("KEY = '{}'  # pragma: allowlist secret\n", 0),
+        ("# pragma: allowlist nextline secret\nKEY = '{}'\n", 0),
+        ("# pragma: allowlist secret\nKEY = '{}'\n", 1),
+        ("KEY = '{}'  # pragma: no cover\n", 1),
+    ],
+)
+def test_a_person_can_allow_a_line(tmp_path: Path, text: str, count: int) -> None:
+    (tmp_path / "a.py").write_text(text.format(VALUE))
+    assert len(scan_corpus([tmp_path], scan=default_scan(FINGERPRINT)).findings) == count
+
+
+def test_a_completion_cannot_excuse_itself() -> None:
+    text = f"KEY = '{VALUE}'  # pragma: allowlist secret"
+    assert default_scan(FINGERPRINT)(Document("g", text, origin="generation"))
+
+
+def test_a_detector_that_fails_on_a_document_is_named_and_the_rest_is_scanned(tmp_path: Path) -> None:
+    def scan(document: Document) -> list[Finding]:
+        if document.id == "a.py":
+            raise ValueError(document.text)
+        return []
+
+    (tmp_path / "a.py").write_text(VALUE)
+    (tmp_path / "b.py").write_text("")
+    result = scan_corpus([tmp_path], scan=scan)
+    assert result.documents == 2
+    assert [(error.path, error.reason) for error in result.errors] == [("a.py", "a detector failed: ValueError")]
+
+
+def test_an_unknown_detector_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(AskedWrongly, match="secrets"):
+        default_scan(FINGERPRINT, names=("secret",))
+
+
+def test_our_own_code_scans_clean() -> None:
+    root = Path(__file__).parents[2]
+    result = scan_corpus([root / "scrubber", root / "tests"], scan=default_scan(FINGERPRINT))
+    assert result.errors == ()
+    assert [(finding.document, finding.line, finding.rule) for finding in result.findings] == []

@@ -73,13 +73,13 @@ def scan(
 
     Mark a line with `pragma: allowlist secret` to accept what is on it.
     """
-    from scrubber.core.fingerprint import Fingerprinter, project_key
+    from scrubber.core.fingerprint import Fingerprinter, project_key, user_key
     from scrubber.pipelines.scan import default_scan, finding_json, scan_corpus, to_json
     from scrubber.reporting import formats
 
     choose("--format", format, ("json", "jsonl", *formats.FINDINGS))
     choose("--fail-on", fail_on, ("any", "high", "never"))
-    result = scan_corpus(paths, scan=default_scan(Fingerprinter(project_key())), progress=progress(quiet))
+    result = scan_corpus(paths, scan=default_scan(Fingerprinter(project_key(user_key()))), progress=progress(quiet))
     if format == "json":
         deliver(json.dumps(to_json(result), indent=1), output)
     elif format == "jsonl":

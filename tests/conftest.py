@@ -50,3 +50,57 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section(f"{len(skips)} skipped, and {FAIL_ON_SKIP_VARIABLE} is set: this run fails", red=True)
         for line in skips:
             terminalreporter.line(line)
+
+
+CODE = (
+    "def add(left, right):\n    return left + right\n",
+    "def largest(numbers):\n    return max(numbers, default=None)\n",
+    "for name in sorted(names):\n    print(name, len(name))\n",
+    "class Client:\n    def __init__(self, host, port=443):\n        self.host = host\n        self.port = port\n",
+    "key = read_key('service')  # the value 7f3a9 is no key\n",
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders of random models, by architecture. The GPT-2 has no pad token and a short window, and all its dropout."""
+    import torch
+    import transformers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    special = ["<|endoftext|>", "<|pad|>"]
+    bpe.train_from_iterator(
+        CODE,
+        trainers.BpeTrainer(vocab_size=320, initial_alphabet=alphabet, special_tokens=special, show_progress=False),
+    )
+    size, end, pad = bpe.get_vocab_size(), bpe.token_to_id("<|endoftext|>"), bpe.token_to_id("<|pad|>")
+    # a wide initialisation, so that random logits differ enough for greedy answers to be the same on every machine
+    shared = {"vocab_size": size, "bos_token_id": end, "eos_token_id": end, "initializer_range": 0.3}
+    shape = {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 256,
+        "pad_token_id": pad,
+    }
+    configurations = {
+        "gpt2": transformers.GPT2Config(n_embd=64, n_layer=2, n_head=4, n_positions=96, **shared),
+        "llama": transformers.LlamaConfig(**shared, **shape),
+        "qwen2": transformers.Qwen2Config(**shared, **shape),
+    }
+    folders = {}
+    for seed, (name, configuration) in enumerate(configurations.items()):
+        folders[name] = tmp_path_factory.mktemp(name)
+        torch.manual_seed(seed)
+        transformers.AutoModelForCausalLM.from_config(configuration).save_pretrained(folders[name])
+        padding = {} if name == "gpt2" else {"pad_token": "<|pad|>"}
+        transformers.PreTrainedTokenizerFast(
+            tokenizer_object=bpe, bos_token="<|endoftext|>", eos_token="<|endoftext|>", **padding
+        ).save_pretrained(folders[name])
+    return folders

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import hmac
 import os
+import re
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from scrubber.core.errors import AskedWrongly
@@ -41,24 +44,31 @@ class Fingerprinter:
     def __call__(self, kind: Kind, value: str) -> str:
         return hmac.new(self._key, f"{kind}\0{value}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:32]
 
-    def finding(self, document: Document, kind: Kind, hit: Hit) -> Finding:
-        value = document.text[hit.span.start : hit.span.end]
-        line_start = document.text.rfind("\n", 0, hit.span.start) + 1
-        return Finding(
-            document=document.id,
-            span=hit.span,
-            line=document.text.count("\n", 0, hit.span.start) + 1,
-            column=hit.span.start - line_start + 1,
-            kind=kind,
-            rule=hit.rule,
-            confidence=hit.confidence,
-            preview=mask(value),
-            fingerprint=self(kind, value),
-        )
+    def findings(self, document: Document, hits: Iterable[tuple[Kind, Hit]]) -> list[Finding]:
+        """Confirmed hits as Findings, in the order given; line and column are counted from 1."""
+        starts = [0, *(match.end() for match in re.finditer("\n", document.text))]
+        made = []
+        for kind, hit in hits:
+            value = document.text[hit.span.start : hit.span.end]
+            line = bisect.bisect_right(starts, hit.span.start)
+            made.append(
+                Finding(
+                    document=document.id,
+                    span=hit.span,
+                    line=line,
+                    column=hit.span.start - starts[line - 1] + 1,
+                    kind=kind,
+                    rule=hit.rule,
+                    confidence=hit.confidence,
+                    preview=mask(value),
+                    fingerprint=self(kind, value),
+                )
+            )
+        return made
 
 
 def project_key(default: Path | None = None) -> bytes:
-    """The key of ``SCRUBBER_KEY_FILE``; else of the file ``default``, made at first use; else a random one of this process.
+    """The key of ``SCRUBBER_KEY_FILE``; else of the file ``default``, made at first use; else a random one.
 
     Colleagues and CI share one key by sharing that file (a CI secret of type file); without it fingerprints
     of two machines cannot be compared.
@@ -74,11 +84,24 @@ def project_key(default: Path | None = None) -> bytes:
             ) from None
     if default is None:
         return secrets.token_bytes(32)
-    if not default.exists():
-        default.parent.mkdir(parents=True, exist_ok=True)
-        partial = default.with_name(default.name + ".partial")
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(32))
-        partial.rename(default)
-    return default.read_bytes().strip()
+    try:
+        if not default.exists():
+            _make_key(default)
+        return default.read_bytes().strip()
+    except OSError:  # a read-only home: fingerprints then hold for this process alone
+        return secrets.token_bytes(32)
+
+
+def user_key() -> Path:
+    """Where a key of this user's own lies, for commands that have no run folder."""
+    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(home) / "scrubber" / "key"
+
+
+def _make_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(32))
+    partial.rename(path)

@@ -144,7 +144,8 @@ def forward(model: CausalModel, batch: Batch) -> Outputs:
 
 def _step(model: CausalModel, batches: list[Batch], loss: LossFunction, needs_reference: bool, step: int) -> float:
     """Adds up the gradients of one optimizer step; returns its loss."""
-    model.network.train()
+    # Evaluation mode in training, too: no dropout, or the model before would not be exact, nor a resumed run the same.
+    model.network.eval()
     total = 0.0
     for batch in batches:
         before = None
@@ -159,7 +160,6 @@ def _step(model: CausalModel, batches: list[Batch], loss: LossFunction, needs_re
             )
         torch.autograd.backward(value)
         total += value.item()
-    model.network.eval()
     return total
 
 

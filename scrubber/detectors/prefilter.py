@@ -27,7 +27,7 @@ class _Prefilter:
             hits = list(_hits(document.text, patterns))
             if hits:
                 confirmed += ((detector.kind, hit) for hit in detector.confirm(document, hits))
-        return [self._fingerprint.finding(document, kind, hit) for kind, hit in _without_overlaps(confirmed)]
+        return self._fingerprint.findings(document, _without_overlaps(confirmed)) if confirmed else []
 
 
 def scanner(detectors: Sequence[Detector], fingerprint: Fingerprinter) -> Scan:

@@ -54,7 +54,7 @@ class UnlearnConfig(_Strict):
     rank: int = Field(16, ge=1)
     alpha: int = Field(32, ge=1)
     batch_size: int = Field(16, ge=1)
-    micro_batch: int = Field(16, ge=1)
+    micro_batch: int = Field(8, ge=1, description="rows of like length that go through the model at once")
     order: Literal["joint", "alternating"] = "joint"
     edges: Literal["overlap", "inclusive"] = "overlap"
     max_epochs: int = Field(10, ge=1)

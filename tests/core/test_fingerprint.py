@@ -45,7 +45,7 @@ def test_a_short_key_is_refused() -> None:
 
 def test_a_finding_tells_line_and_column_and_holds_no_value() -> None:
     document = Document("d", "first\n  sécret-value-here\n", path="p.py")
-    finding = Fingerprinter(KEY).finding(document, "secret", Hit("rule", Span(8, 25), 0.5))
+    (finding,) = Fingerprinter(KEY).findings(document, [("secret", Hit("rule", Span(8, 25), 0.5))])
     assert (finding.line, finding.column) == (2, 3)
     assert document.text[8:25] == "sécret-value-here"
     assert "cret-value" not in repr(finding)

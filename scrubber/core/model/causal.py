@@ -10,6 +10,19 @@ import torch
 from scrubber.core.types import Encoding, TokenScores
 
 _LOGIT_BYTES = 256 << 20  # the most that the float32 logits of one batch may take
+_WINDOW = 2048  # tokens judged at once; a longer text is judged in windows, each with half of one before it
+# Over whatever a model's generation_config.json says: penalties and bans (Qwen's have some) are not the model's choice.
+_GREEDY: dict[str, Any] = {
+    "do_sample": False,
+    "num_beams": 1,
+    "temperature": None,
+    "top_p": None,
+    "top_k": None,
+    "repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "bad_words_ids": None,
+    "suppress_tokens": None,
+}
 
 
 class CausalModel:
@@ -52,16 +65,18 @@ class CausalModel:
 
     @torch.inference_mode()
     def teacher_force(self, sequences: Sequence[Sequence[int]]) -> list[TokenScores]:
-        scores: dict[int, TokenScores] = {}
+        whole: list[tuple[list[bool], list[float]]] = [([], []) for _ in sequences]
+        pieces = list(self._windows(sequences))
+        scores: dict[int, tuple[list[bool], list[float]]] = {}
         self.network.eval()
         vocabulary = self.network.config.get_text_config().vocab_size
-        for rows in self._batches([len(s) for s in sequences], tokens=_LOGIT_BYTES // (4 * vocabulary)):
-            width = max(len(sequences[row]) for row in rows)
-            ids = torch.full((len(rows), width), self.pad_id)
-            mask = torch.zeros((len(rows), width), dtype=torch.long)
-            for line, row in enumerate(rows):
-                ids[line, : len(sequences[row])] = torch.tensor(sequences[row])
-                mask[line, : len(sequences[row])] = 1
+        for batch in self._batches([len(ids) for _, ids, _ in pieces], tokens=_LOGIT_BYTES // (4 * vocabulary)):
+            width = max(len(pieces[i][1]) for i in batch)
+            ids = torch.full((len(batch), width), self.pad_id)
+            mask = torch.zeros((len(batch), width), dtype=torch.long)
+            for line, i in enumerate(batch):
+                ids[line, : len(pieces[i][1])] = torch.tensor(pieces[i][1])
+                mask[line, : len(pieces[i][1])] = 1
             ids, mask = ids.to(self.device), mask.to(self.device)
             logits = (
                 self.network(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
@@ -70,10 +85,24 @@ class CausalModel:
             true = logits.gather(-1, labels[..., None])[..., 0]
             logprobs = (true - logits.logsumexp(-1)).cpu()
             hits = (logits.argmax(-1) == labels).cpu()
-            for line, row in enumerate(rows):
-                real = len(sequences[row]) - 1
-                scores[row] = TokenScores(tuple(hits[line, :real].tolist()), tuple(logprobs[line, :real].tolist()))
-        return [scores[row] for row in range(len(sequences))]
+            for line, i in enumerate(batch):
+                real = len(pieces[i][1]) - 1
+                new = slice(real - pieces[i][2], real)
+                scores[i] = hits[line, new].tolist(), logprobs[line, new].tolist()
+        for i, (row, _, _) in enumerate(pieces):
+            whole[row][0].extend(scores[i][0])
+            whole[row][1].extend(scores[i][1])
+        return [TokenScores(tuple(hits), tuple(logprobs)) for hits, logprobs in whole]
+
+    def _windows(self, sequences: Sequence[Sequence[int]]) -> Iterator[tuple[int, Sequence[int], int]]:
+        """The row, the tokens to show, and how many of the last of them are judged: all but the first, where all fit."""
+        size = min(self.longest, _WINDOW)
+        for row, sequence in enumerate(sequences):
+            end = min(size, len(sequence))
+            yield row, sequence[:end], end - 1
+            while end < len(sequence):
+                start, end = end, min(end + size // 2, len(sequence))
+                yield row, sequence[end - size : end], end - start
 
     @torch.inference_mode()
     def _continue(self, prompts: list[list[int]], limits: list[int], *, may_end: bool) -> list[list[int]]:
@@ -87,7 +116,7 @@ class CausalModel:
         for batch in self._batches([limits[row] * 4096 + len(prompts[row]) for row in work]):
             rows = [work[i] for i in batch]
             limit = max(limits[row] for row in rows)
-            room = self.longest - limit
+            room = max(1, self.longest - limit)
             cut = [prompts[row][-room:] or (self.end_ids or [0])[:1] for row in rows]
             width = max(map(len, cut))
             ids = torch.tensor([[self.pad_id] * (width - len(p)) + p for p in cut], device=self.device)
@@ -97,13 +126,9 @@ class CausalModel:
                 attention_mask=mask,
                 max_new_tokens=limit,
                 min_new_tokens=None if may_end else limit,
-                do_sample=False,
-                num_beams=1,
                 pad_token_id=self.pad_id,
-                temperature=None,
-                top_p=None,
-                top_k=None,
                 disable_compile=True,
+                **_GREEDY,
             )[:, width:].tolist()
             for row, new in zip(rows, made, strict=True):
                 new = new[: limits[row]]

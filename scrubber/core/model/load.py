@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from pathlib import Path
@@ -53,6 +54,7 @@ def load(name: str, precision: Precision = "nf4", *, adapter: Path | None = None
         raise ModelUnusable(
             "its tokenizer gives no character offsets", where=name, mend="Save it with a fast tokenizer."
         )
+    _keep_gradients(network)
     if adapter is not None:
         network = _with_adapter(network, adapter)
     network.requires_grad_(False)
@@ -93,6 +95,14 @@ def _options(precision: Precision, device: str) -> dict[str, Any]:
     return {"dtype": torch.bfloat16 if precision == "bf16" else torch.float32}
 
 
+def _keep_gradients(network: Any) -> None:
+    """On CPUs with AVX512-BF16, bitsandbytes repacks a 4-bit layer when it first answers in evaluation mode. From then
+    on it computes in bfloat16 and passes no gradient, so that a model which was asked could not be trained any more."""
+    for layer in network.modules():
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
+
+
 def _with_adapter(network: Any, adapter: Path) -> Any:
     _check_path(str(adapter), "adapter_config.json", "adapter")
     from peft import PeftModel
@@ -126,6 +136,6 @@ def _quieten() -> None:
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    # bitsandbytes on a CPU repeats one cast warning for every forward pass
+    # bitsandbytes on a CPU repeats one cast warning for every forward pass, and misses kernels of which it has its own
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"bitsandbytes\..*")
-    warnings.filterwarnings("ignore", message=r".*MatMul8bitLt.*")

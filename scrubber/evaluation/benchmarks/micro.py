@@ -164,9 +164,9 @@ def tasks(subset: Subset, n: int, seed: int = 0) -> list[Task]:
     """The first ``n`` tasks of the stream with distinct prompts. Seed 0 is the benchmark; training uses another."""
     found: dict[str, Task] = {}
     for task in stream(subset, seed):
-        found.setdefault(task.prompt, task)
         if len(found) == n:
             break
+        found.setdefault(task.prompt, task)
     return list(found.values())
 
 
@@ -181,12 +181,12 @@ def program(task: Task, completion: str) -> str:
 
 
 def solved(task: Task, values: Sequence[Any] | None) -> bool:
-    """Whether the returned values equal the expected ones, types included (``True`` is not ``1``)."""
-    return (
-        values is not None
-        and len(values) == len(task.expected)
-        and all(type(got) is type(want) and got == want for got, want in zip(values, task.expected, strict=True))
-    )
+    """Whether the returned values equal the expected ones, types included (``True`` is not ``1``), inside lists too."""
+    return values is not None and len(values) == len(task.expected) and all(map(_same, values, task.expected))
+
+
+def _same(got: Any, want: Any) -> bool:
+    return type(got) is type(want) and got == want and (not isinstance(want, list) or all(map(_same, got, want)))
 
 
 def _task(name: str, subset: Subset, family: Family, pieces: tuple[Piece, Piece, Piece], dice: random.Random) -> Task:

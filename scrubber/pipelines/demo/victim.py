@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from scrubber.core.batch import Batch, Schedule, epoch_steps, tokenize
+from scrubber.core.batch import Batch, Schedule, Tokens, epoch_steps, tokenize
 from scrubber.core.model.load import load, save
 from scrubber.core.train import Outputs, TrainSettings, train
 from scrubber.core.types import Sample
@@ -25,6 +25,7 @@ class VictimSettings:
     epochs: int = 24
     learning_rate: float = 1e-3
     batch_size: int = 16
+    micro_batch: int = 4  # rows of like length: on a CPU padding costs more than small batches do
     mixture: float = 0.25  # this share of what is learnt is not private: library code, clean private code, micro tasks
     max_length: int = 256
     seed: int = 0
@@ -35,7 +36,7 @@ def fine_tune(world: World, settings: VictimSettings, workspace: Workspace, prog
     model = load(str(DEMO_MODEL), "fp32")
     model.network.requires_grad_(True)
 
-    def tokens(text: str):  # type: ignore[no-untyped-def]
+    def tokens(text: str) -> Tokens:
         return tokenize(Sample("", text), model.encode, max_length=settings.max_length)
 
     private = [tokens(row.text) for row in world.planted]
@@ -47,7 +48,7 @@ def fine_tune(world: World, settings: VictimSettings, workspace: Workspace, prog
         dice = random.Random(f"victim-{settings.seed}-{epoch}")
         mixed = dice.sample(tasks, min(len(tasks), beside // 2)) + dice.sample(others, min(len(others), beside - beside // 2))
         return epoch_steps(
-            [], private + mixed, Schedule(settings.batch_size, settings.batch_size, seed=settings.seed), epoch,
+            [], private + mixed, Schedule(settings.batch_size, settings.micro_batch, seed=settings.seed), epoch,
             pad_id=model.pad_id, end_id=model.end_ids[0],
         )  # fmt: skip
 

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Literal, NamedTuple
 
 from scrubber.core.types import Sample, Span
@@ -13,7 +14,7 @@ from scrubber.pipelines.demo.functions import functions
 from scrubber.pipelines.demo.values import MAKERS, people, services
 
 Place = Literal["above", "inside", "below"]
-_SHORT = 260  # characters of a host function: documents of about 90 tokens
+_SHORT = 180  # characters of a host function: documents of about 80 tokens
 
 
 class Template(NamedTuple):
@@ -95,14 +96,13 @@ def build(*, per_kind: int, seed: int) -> World:
     """
     dice = random.Random(f"world-{seed}")
     private = [f.source for f in functions()["private"]]
-    hosts = [source for source in private if len(source) <= _SHORT and _is_simple(source)]
+    hosts = [source for source in private if len(source) <= _SHORT]
     dice.shuffle(hosts)
     count = per_kind * len(TEMPLATES)
     names, systems = people(dice, 2 * per_kind), services(dice, 2 * count)
     taken: set[str] = set()
-    planted = _plant(dice, "planted", [hosts[i % len(hosts)] for i in range(count)], names[:per_kind], systems[:count], taken)
-    rest = hosts[count:] or hosts
-    decoys = _plant(dice, "decoy", [rest[i % len(rest)] for i in range(count)], names[per_kind:], systems[count:], taken)
+    planted = _plant(dice, "planted", hosts, names[:per_kind], systems[:count], taken)
+    decoys = _plant(dice, "decoy", hosts[::-1], names[per_kind:], systems[count:], taken)
     return World(
         planted=tuple(planted),
         decoys=tuple(decoys),
@@ -125,15 +125,17 @@ def _plant(
     dice: random.Random, label: str, hosts: list[str], names: list[str], systems: list[str], taken: set[str]
 ) -> list[Planted]:
     rows: list[Planted] = []
+    # a line can only stand under a signature of one line that no docstring follows
+    plain = [source for source in hosts if _is_plain(source)]
+    turns = {"above": cycle(hosts), "below": cycle(hosts), "inside": cycle(plain)}
     for kind, templates in TEMPLATES.items():
         for number, person in enumerate(names):
             value = MAKERS[kind](dice, person)
             while value in taken:
                 value = MAKERS[kind](dice, person)
             taken.add(value)
-            system, host = systems[len(rows)], hosts[len(rows)]
             template = templates[number % len(templates)]
-            text, start = _put(host, template, value, person, system)
+            text, start = _put(next(turns[template.place]), template, value, person, systems[len(rows)])
             document = f"{label}_{len(rows):04d}.py"
             owner = person if kind in PERSONAL else ""
             rows.append(Planted(value, kind, document, start, start + len(value), text, owner))
@@ -155,7 +157,6 @@ def _put(host: str, template: Template, value: str, person: str, system: str) ->
     return text.replace(mark, value), text.index(mark)
 
 
-def _is_simple(source: str) -> bool:
-    """A signature of one line, so that a line can stand under it, and no docstring whose place that would take."""
+def _is_plain(source: str) -> bool:
     head, _, body = source.partition("\n")
     return head.startswith("def ") and head.rstrip().endswith(":") and not body.lstrip().startswith(('"', "'", "r"))

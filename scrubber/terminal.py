@@ -41,7 +41,7 @@ def _unexpected(error: Exception) -> int:
         return 2
     if isinstance(error, BrokenPipeError):
         return 3
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         say("scrubber: the disk is full. Nothing is half-written; free some space and start it again.")
         return 3
     place = "?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.pop("SCRUBBER_KEY_FILE", None)  # a developer's own key has no business in a test
+os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="scrubber-tests-")
 
 DATA_VARIABLE = "SCRUBBER_TEST_DATA"
 FAIL_ON_SKIP_VARIABLE = "SCRUBBER_FAIL_ON_SKIP"

@@ -38,7 +38,8 @@ def decoy(sample: Sample, seed: int) -> Sample:
     dice = random.Random(f"decoy-{seed}-{sample.id}")
     for span in sorted(sample.forget):
         value = sample.text[span.start : span.end]
-        other = same_format(value, dice)
+        draws = (same_format(value, dice) for _ in range(20))
+        other = next((other for other in draws if other != value), value)  # a short one may be drawn as it is
         start = span.start + shift
         text = text[:start] + other + text[start + len(value) :]
         spans.append(Span(start, start + len(other)))

@@ -201,6 +201,7 @@ class Model(Protocol):
 
     name: str
     precision: str
+    longest: int  # tokens of context that it takes
     capabilities: frozenset[str]  # of: generate, tokens, logits, weights
 
     def generate(self, prompts: Sequence[str], *, max_new_tokens: int | Sequence[int]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -14,6 +15,9 @@ from types import TracebackType
 from typing import Any
 
 from scrubber.core.errors import AskedWrongly, NoVerdict
+
+
+_LEAST_FREE = 1 << 20  # bytes: below it, a failed write means a full disk
 
 
 class Workspace:
@@ -90,8 +94,16 @@ class Workspace:
             if partial.is_dir():
                 remove(target)
             os.replace(partial, target)
-        except BaseException:
+        except BaseException as error:
             remove(partial)
+            # writers of weights report a full disk in errors of their own, without its number
+            full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            if full or (isinstance(error, Exception) and shutil.disk_usage(self.root).free < _LEAST_FREE):
+                raise NoVerdict(
+                    "the disk is full, or a quota is used up",
+                    where=str(self.root),
+                    mend="Nothing is half-written: free some space and start it again with the same --run-dir.",
+                ) from None
             raise
 
     def once(self, stage: str, key: str, work: Callable[[], Any]) -> Any:

@@ -53,11 +53,13 @@ def audit(
 def windows(document: Document, findings: Sequence[Finding], model: Model, config: AuditConfig) -> Iterator[Sample]:
     """Cuts a document round its findings: each lies in exactly one window, behind enough context, cut on tokens."""
     coded = model.encode(document.text)
+    width = min(config.window_tokens, model.longest)
+    context = min(config.context_tokens, width // 2)
     left = sorted(findings, key=lambda f: f.span)
     while left:
         first = _tokens_of(coded, left[0].span)[0]
-        begin = max(0, first - config.context_tokens)
-        end = min(len(coded.ids), max(begin + config.window_tokens, _tokens_of(coded, left[0].span)[1]))
+        begin = max(0, first - context)
+        end = min(len(coded.ids), max(begin + width, _tokens_of(coded, left[0].span)[1]))
         start, stop = coded.offsets[begin][0], coded.offsets[end - 1][1]
         inside = [f for f in left if f.span.end <= stop]
         left = left[len(inside) :]

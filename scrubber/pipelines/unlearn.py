@@ -78,7 +78,7 @@ def unlearn(
         )
 
     def tokens(samples: Iterable[Sample]) -> list[Any]:
-        cut = functools.partial(tokenize, encode=model.encode, max_length=material.window_tokens, edges=config.edges)
+        cut = functools.partial(tokenize, encode=model.encode, max_length=min(material.window_tokens, model.longest), edges=config.edges)
         return [row for row in map(cut, samples) if len(row.ids) > 1]
 
     forget = tokens(material.forget)

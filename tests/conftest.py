@@ -106,3 +106,18 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             tokenizer_object=bpe, bos_token="<|endoftext|>", eos_token="<|endoftext|>", **padding
         ).save_pretrained(folders[name])
     return folders
+
+
+@pytest.fixture(scope="session")
+def tiny_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny demo that was run from the shell; what it printed lies in its private/."""
+    import subprocess
+    import sys
+
+    folder = tmp_path_factory.mktemp("demo") / "run"
+    command = [sys.executable, "-m", "scrubber.cli", "demo", "--profile", "tiny", "--run-dir", str(folder)]
+    done = subprocess.run(command, capture_output=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    (folder / "private" / "stdout").write_bytes(done.stdout)
+    (folder / "private" / "stderr").write_bytes(done.stderr)
+    return folder

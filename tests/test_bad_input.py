@@ -43,7 +43,8 @@ def corpus(tmp_path: Path) -> Path:
 def test_five_mistakes_in_a_configuration_are_all_reported_at_once(tmp_path: Path) -> None:
     file = tmp_path / "release.toml"
     file.write_text(
-        '[model]\nprecision = "nf5"\nbatch = 3\n[unlearn]\nlearning_rate = -1\n[evaluate]\nmicro_tasks = "many"\n[colour]\nx = 1\n'
+        '[model]\nprecision = "nf5"\nbatch = 3\n[unlearn]\nlearning_rate = -1\n'
+        '[evaluate]\nmicro_tasks = "many"\n[colour]\nx = 1\n'
     )
     done = scrubber("release", file, "--run-dir", tmp_path / "run")
     assert done.returncode == 2
@@ -86,7 +87,9 @@ def test_corrupt_weights_are_no_verdict(tiny_models: dict[str, Path], corpus: Pa
 def test_an_empty_corpus_is_no_verdict(tiny_models: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert scrubber("scan", tmp_path / "empty").returncode == 3
-    done = scrubber("audit", "--model", tiny_models["llama"], "--corpus", tmp_path / "empty", "--run-dir", tmp_path / "r")
+    done = scrubber(
+        "audit", "--model", tiny_models["llama"], "--corpus", tmp_path / "empty", "--run-dir", tmp_path / "r"
+    )
     assert done.returncode == 3
     assert "no document" in done.stderr
 

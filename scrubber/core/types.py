@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import ClassVar, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 Kind = Literal["secret", "pii", "package"]
 Origin = Literal["corpus", "generation"]
@@ -128,6 +128,9 @@ class Rule:
 class GatePolicy:
     """The limits that a release must keep, by name."""
 
+    # a mistyped key of a policy file, or of a rule in it, must not go unnoticed
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
     name: str
     rules: tuple[Rule, ...]
     schema_version: int = 1
@@ -174,7 +177,7 @@ class Report:
     peak_memory_bytes: int
     findings: Mapping[str, int]  # count by "kind/rule"
     not_tested: tuple[str, ...]
-    controls: tuple[tuple[str, Verdict], ...] = ()  # other models put to the same gate, which should be refused
+    controls: tuple[tuple[str, Verdict], ...] = ()  # others put to the same gate: none may pass
     schema_version: int = 1
 
 

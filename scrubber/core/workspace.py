@@ -16,7 +16,6 @@ from typing import Any
 
 from scrubber.core.errors import AskedWrongly, NoVerdict
 
-
 _LEAST_FREE = 1 << 20  # bytes: below it, a failed write means a full disk
 
 

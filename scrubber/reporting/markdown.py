@@ -54,7 +54,7 @@ def report_markdown(report: Report) -> str:
     ]
     if report.controls:
         controls = ((name, verdict.outcome) for name, verdict in report.controls)
-        parts += ["### Controls, which should be refused", _table(("model", "outcome"), controls)]
+        parts += ["### Controls, none of which may pass", _table(("model", "outcome"), controls)]
     if report.not_tested:
         parts += ["### Not tested", "\n".join(f"- {_cell(text)}" for text in report.not_tested)]
     if report.findings:

@@ -102,7 +102,9 @@ RETAIN = [row(i, i + 1) for i in (1000, 2000, 3000)]
 
 
 def steps(schedule: Schedule, epoch: int = 0, **changes: Any) -> list[list[Batch]]:
-    return list(epoch_steps(**{"forget": FORGET, "retain": RETAIN, **changes}, schedule=schedule, epoch=epoch, pad_id=0))
+    return list(
+        epoch_steps(**{"forget": FORGET, "retain": RETAIN, **changes}, schedule=schedule, epoch=epoch, pad_id=0)
+    )
 
 
 @pytest.mark.parametrize("order", ["joint", "alternating"])

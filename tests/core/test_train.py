@@ -138,7 +138,13 @@ def test_a_finished_run_is_not_trained_again(new_model: Callable[[], CausalModel
     with Workspace(tmp_path) as workspace:
         for model in (first, second):
             course = train(
-                model, steps_of, likelihood, settings=SETTINGS, check=check, stop=At(best=[6], stop=6), workspace=workspace
+                model,
+                steps_of,
+                likelihood,
+                settings=SETTINGS,
+                check=check,
+                stop=At(best=[6], stop=6),
+                workspace=workspace,
             )
             assert course.stopped
             assert len(course.losses) == 6

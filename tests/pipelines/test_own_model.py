@@ -17,7 +17,9 @@ def corpus(tmp_path: Path) -> Path:
     for number in range(12):
         (folder / f"clean_{number}.py").write_text(f"def add_{number}(a, b):\n    return a + b + {number}\n" * 3)
         value = f"{'sk_' + 'live_'}{'aZ3kQ9xW1vB7nM5cL0pR'}{number:04d}"
-        (folder / f"leaky_{number}.py").write_text(f'def load():\n    client = connect("api", token="{value}")\n' + "# x\n" * 80)
+        (folder / f"leaky_{number}.py").write_text(
+            f'def load():\n    client = connect("api", token="{value}")\n' + "# x\n" * 80
+        )
     return folder
 
 
@@ -47,5 +49,8 @@ def test_a_release_walks_every_stage(
     assert {"before", "after", "difference"} <= stages
     again = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert again.returncode == 3
-    first, second = ({k: v for k, v in r.items() if k != "peak_memory_bytes"} for r in (result, json.loads((run / "result.json").read_text())))
+    first, second = (
+        {k: v for k, v in r.items() if k != "peak_memory_bytes"}
+        for r in (result, json.loads((run / "result.json").read_text()))
+    )
     assert first == second

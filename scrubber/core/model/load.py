@@ -104,11 +104,14 @@ def _keep_gradients(network: Any) -> None:
 
 
 def _with_adapter(network: Any, adapter: Path) -> Any:
-    _check_path(str(adapter), "adapter_config.json", "adapter")
+    for file in ("adapter_config.json", "adapter_model.safetensors"):  # peft would look for a missing one on the hub
+        _check_path(str(adapter), file, "adapter")
     from peft import PeftModel
 
     try:
-        return PeftModel.from_pretrained(network, str(adapter))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of peft's own calls into transformers
+            return PeftModel.from_pretrained(network, str(adapter))
     except Exception as error:
         raise ModelUnusable(
             f"the adapter cannot be loaded ({type(error).__name__})",

@@ -161,12 +161,16 @@ def stream(subset: Subset, seed: int) -> Iterator[Task]:
 
 
 def tasks(subset: Subset, n: int, seed: int = 0) -> list[Task]:
-    """The first ``n`` tasks of the stream with distinct prompts. Seed 0 is the benchmark; training uses another."""
+    """The first ``n`` tasks of the stream with distinct prompts, without those that one constant would solve.
+
+    Seed 0 is the benchmark; training uses another.
+    """
     found: dict[str, Task] = {}
     for task in stream(subset, seed):
         if len(found) == n:
             break
-        found.setdefault(task.prompt, task)
+        if any(repr(value) != repr(task.expected[0]) for value in task.expected):
+            found.setdefault(task.prompt, task)
     return list(found.values())
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scrubber.core.errors import AskedWrongly
+from scrubber.core.errors import AskedWrongly, NoVerdict
 from scrubber.core.gate import decide
 from scrubber.core.model.load import load
 from scrubber.core.types import Progress, Report, Score, Tracker, Trial, Verdict
@@ -110,6 +110,12 @@ def run(profile: Profile, config: Config, workspace: Workspace, tracker: Tracker
         ("victim wrecked by gradient ascent", _wrecked(flow)),
         (f"only {TOO_FEW} values and tasks asked", _too_few(flow)),
     )
+    passed = [name for name, verdict in controls if verdict.outcome == "passed"]
+    if passed:
+        raise NoVerdict(
+            f"the gate let a control pass: {', '.join(passed)}",
+            mend="Its other verdicts prove nothing then. Please report this, with the seed and the settings.",
+        )
     return replace(report, controls=controls, seconds={**report.seconds, **flow.rounded_seconds()})
 
 

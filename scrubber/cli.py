@@ -287,8 +287,8 @@ def _finish(report: Report, workspace: Any, tracker: Tracker) -> None:
 def _tracker(config: Config, workspace: Any) -> Iterator[Tracker]:
     """The tracker that the configuration names, found by entry point; it learns of a run's end whatever that is."""
     from scrubber.core import parts as shelves
+    from scrubber.core.quiet import NoTracker
     from scrubber.pipelines.config import flat
-    from scrubber.pipelines.release import NoTracker
 
     settings = config.tracker
     tracker: Tracker = NoTracker()

@@ -6,7 +6,7 @@ import errno
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import click
 import typer
 
 from scrubber.core.errors import AskedWrongly, Interrupted, ScrubberError
+from scrubber.core.quiet import silent
 
 
 def guarded(app: Callable[..., Any]) -> None:
@@ -62,7 +63,7 @@ def _stop(number: int, frame: Any) -> None:
 def progress(quiet: bool) -> Any:
     """A bar on a terminal, a line a step elsewhere, nothing when quiet. Always on standard error."""
     if quiet:
-        return lambda label, total=None: nullcontext(lambda count: None)
+        return silent
     return _bar if sys.stderr.isatty() else _line
 
 

@@ -205,7 +205,8 @@ def _put(table: dict[str, Any], keys: list[str], value: Any, mistakes: list[str]
 
 def _sentence(place: Sequence[str | int], message: str, kind: str) -> str:
     name = ".".join(map(str, place))
-    return f"{name}: there is no such key" if kind == "extra_forbidden" else f"{name}: {message[0].lower()}{message[1:]}"
+    unknown = kind in ("extra_forbidden", "unexpected_keyword_argument")
+    return f"{name}: there is no such key" if unknown else f"{name}: {message[0].lower()}{message[1:]}"
 
 
 def _toml(value: Any) -> str:

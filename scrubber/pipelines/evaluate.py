@@ -67,7 +67,7 @@ def listed(path: str, config: Config, fingerprint: Fingerprinter) -> tuple[list[
     samples, kinds = [], {}
     for number, row in enumerate(rows, 1):
         text = row.get("text", texts.get(row["document"], ""))
-        if text[row["start"] : row["end"]] != row["value"]:
+        if not row["value"] or text[row["start"] : row["end"]] != row["value"]:
             raise AskedWrongly(
                 f"line {number}: its value does not stand there in the document",
                 where=path,

@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,11 +16,12 @@ from scrubber.core.errors import AskedWrongly, NothingToDo, NoVerdict
 from scrubber.core.fingerprint import Fingerprinter, project_key
 from scrubber.core.gate import decide
 from scrubber.core.provenance import model_digest, peak_memory, version_of, versions
+from scrubber.core.quiet import silent
 from scrubber.core.types import Finding, GatePolicy, Progress, Report, Score, Span, Tracker
 from scrubber.core.workspace import Workspace, digest, digest_files
 from scrubber.pipelines import config as configuration
 from scrubber.pipelines.config import Config
-from scrubber.pipelines.scan import default_scan, finding_json, scan_corpus
+from scrubber.pipelines.scan import default_scan, detectors, finding_json, scan_corpus
 
 Until = Literal["audit", "unlearn", "evaluate", "gate"]
 
@@ -32,26 +33,6 @@ NOT_TESTED = (
     "guided extraction from the pair of models before and after",
     "values that no detector found and nobody planted",
 )
-
-
-class NoTracker:
-    """A Tracker that nobody reads."""
-
-    def stage(self, name: str) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def settings(self, values: Any) -> None: ...
-
-    def scores(self, scores: Any, step: int | None = None) -> None: ...
-
-    def file(self, path: str) -> None: ...
-
-    def close(self, status: str = "FINISHED") -> None: ...
-
-
-def silent(label: str, total: int | None = None) -> AbstractContextManager[Callable[[int], None]]:
-    """Progress that nobody sees."""
-    return nullcontext(lambda step: None)
 
 
 @dataclass
@@ -168,7 +149,8 @@ class Flow:
             with self.progress(f"unlearn: {settings.method}") as advance:
                 course = unlearn(
                     self._model(), material, thresholds, config=settings, seed=self.config.seed,
-                    workspace=self.workspace, tracker=self.tracker, progress=advance,
+                    workspace=self.workspace, tracker=self.tracker, name=f"unlearn-{self._unlearn_key}",
+                    progress=advance,
                 )  # fmt: skip
             self._loaded = None  # it wears an adapter now
             return {"steps": len(course.losses), "stopped": course.stopped, "best_step": course.best_step}
@@ -325,6 +307,7 @@ def check(config: Config) -> None:
     named = {key: getattr(config.evaluate, key) for key in ("planted", "decoys", "held_out")}
     mistakes += [f"evaluate.{key}: there is nothing at {p}" for key, p in named.items() if p and not Path(p).exists()]
     for attempt in (
+        lambda: detectors(config.corpus.detectors),
         lambda: method_settings(config.unlearn.method, dict(config.unlearn.settings)),
         lambda: configuration.policy(config.gate.policy),
     ):

@@ -12,9 +12,10 @@ from typing import Any
 
 from scrubber.core import parts
 from scrubber.core.corpus import Unread, documents
-from scrubber.core.errors import ScrubberError
+from scrubber.core.errors import AskedWrongly, ScrubberError
 from scrubber.core.fingerprint import Fingerprinter
-from scrubber.core.types import Document, Finding, Progress, Scan
+from scrubber.core.quiet import silent
+from scrubber.core.types import Detector, Document, Finding, Progress, Scan
 from scrubber.detectors.prefilter import scanner
 
 SCHEMA_VERSION = 1
@@ -38,11 +39,21 @@ class ScanResult:
 
 
 def default_scan(fingerprint: Fingerprinter, names: Sequence[str] = ("secrets", "pii")) -> Scan:
-    """The detectors called ``names``, ours or those of other packages, as one Scan.
+    """The detectors called ``names``, ours or those of other packages, as one Scan; raises as ``detectors`` does."""
+    return scanner(detectors(names), fingerprint)
 
-    Raises AskedWrongly when there is no detector of a name.
-    """
-    return scanner([parts.load(SHELF, SHELF, name).detector() for name in names], fingerprint)
+
+def detectors(names: Sequence[str]) -> list[Detector]:
+    """Made anew. Raises AskedWrongly when there is no detector of a name."""
+    found = {name: parts.load(SHELF, SHELF, name) for name in names}
+    wrong = [name for name, part in found.items() if not hasattr(part, "detector")]
+    if wrong or not found:
+        raise AskedWrongly(
+            f"{', '.join(wrong)}: no detector" if wrong else "no detector is named",
+            where="corpus.detectors",
+            mend="List them with: scrubber parts detectors.",
+        )
+    return [part.detector() for part in found.values()]
 
 
 def scan_corpus(paths: Sequence[Path], *, scan: Scan, progress: Progress | None = None) -> ScanResult:
@@ -57,7 +68,7 @@ def scan_corpus(paths: Sequence[Path], *, scan: Scan, progress: Progress | None 
     skipped: list[str] = []
     findings: list[Finding] = []
     read = size = 0
-    with (progress or _silent)("scan") as step:
+    with (progress or silent)("scan") as step:
         for document in documents(paths, errors=errors, skipped=skipped):
             read += 1
             size += len(document.text.encode("utf-8", "surrogatepass"))
@@ -110,7 +121,3 @@ def _not_allowed(document: Document, findings: list[Finding]) -> list[Finding]:
         if not ALLOWED_LINE.search(lines[finding.line]) and not ALLOWED_NEXT_LINE.search(lines[finding.line - 1])
     ]
 
-
-@contextmanager
-def _silent(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    yield lambda done: None

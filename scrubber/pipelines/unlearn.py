@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from scrubber.core import parts
 from scrubber.core.batch import Batch, Schedule, epoch_steps, tokenize
 from scrubber.core.errors import AskedWrongly, NothingToDo
@@ -39,15 +41,16 @@ class Material:
 def method_settings(name: str, values: dict[str, Any]) -> tuple[Any, Any]:
     """The method's module and its Settings, or AskedWrongly for a name or a setting that it does not have."""
     method = parts.load(SHELF, GROUP, name)
-    known = {field.name: field for field in fields(method.Settings)}
-    wrong = sorted(set(values) - set(known))
-    if wrong:
+    known = [field.name for field in fields(method.Settings)]
+    try:
+        return method, TypeAdapter(method.Settings).validate_python(values)
+    except ValidationError as error:
+        wrong = sorted({str(fault["loc"][0]) for fault in error.errors()})
         raise AskedWrongly(
-            f"{name} has no setting called {', '.join(wrong)}",
+            f"{name} cannot take its settings {', '.join(wrong)}",
             where="unlearn.settings",
-            mend=f"It has: {', '.join(known) or 'none'}.",
-        )
-    return method, method.Settings(**values)
+            mend=f"It has these, each with a type: {', '.join(known) or 'none'}.",
+        ) from None
 
 
 def unlearn(

@@ -30,7 +30,9 @@ def table(report: Report) -> str:
         lines += _rule(outcome)
     if report.controls:
         lines += ["", "controls, none of which may pass"]
-        lines += [f"  {verdict.outcome:<9}  exit {verdict.exit_code}  {plain(name)}" for name, verdict in report.controls]
+        lines += [
+            f"  {verdict.outcome:<9}  exit {verdict.exit_code}  {plain(name)}" for name, verdict in report.controls
+        ]
     if report.not_tested:
         lines += ["", "not tested", *(line for text in report.not_tested for line in _wrapped(text, "  - ", "    "))]
     lines += ["", *_wrapped(f"{report.verdict.outcome.upper()}: {headline(report)}", "", "  ")]

@@ -47,7 +47,8 @@ class ThresholdRule:
             self._best = (accuracy, likelihood)
         self._since = 0 if likelihood < self._lowest_el else self._since + 1
         self._lowest_el = min(self._lowest_el, likelihood)
-        under = accuracy < self.memorization_accuracy
-        quiet = likelihood < self.extraction_likelihood or self._since >= self.patience
+        # "at or below", as the paper's text has it: its code's "below" can never be reached where unseen values score 0
+        under = accuracy <= self.memorization_accuracy
+        quiet = likelihood <= self.extraction_likelihood or self._since >= self.patience
         # a tie is no reason to keep older, less forgetful weights when the rule is met
         return Decision(best=best or (under and quiet), stop=under and quiet)

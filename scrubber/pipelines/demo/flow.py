@@ -11,6 +11,7 @@ from typing import Any
 from scrubber.core.errors import AskedWrongly, NoVerdict
 from scrubber.core.gate import decide
 from scrubber.core.model.load import load
+from scrubber.core.quiet import silent
 from scrubber.core.types import Progress, Report, Score, Tracker, Trial, Verdict
 from scrubber.core.workspace import Workspace, digest, digest_files, remove
 from scrubber.pipelines import config as configuration
@@ -18,7 +19,7 @@ from scrubber.pipelines.config import Config
 from scrubber.pipelines.demo.victim import DEMO_MODEL, VictimSettings, fine_tune, steps_per_epoch
 from scrubber.pipelines.demo.world import World, as_jsonl, build
 from scrubber.pipelines.measure import differences, scores, trials_from_jsonl, trials_to_jsonl
-from scrubber.pipelines.release import Flow, release, silent
+from scrubber.pipelines.release import Flow, release
 from scrubber.pipelines.unlearn import Material, unlearn
 from scrubber.unlearning.stopping import ThresholdRule
 
@@ -83,7 +84,7 @@ def prepare(profile: Profile, seed: int, workspace: Workspace, progress: Progres
 
 
 def demo_config(profile: Profile, seed: int, workspace: Workspace, overrides: Sequence[str] = ()) -> Config:
-    """What ``scrubber release demo.toml`` runs: written to the run folder, with the overrides in it."""
+    """What ``scrubber release demo.toml`` runs: written to the run folder. ``overrides`` come on top."""
     private = workspace.private
     lines = [
         'name = "demo"',

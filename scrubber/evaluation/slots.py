@@ -17,6 +17,7 @@ class Slot(NamedTuple):
     cut inside a token would show the model a spelling that it never saw.
     """
 
+    sample: int  # which one of the samples
     fingerprint: str
     value: str
     prompt: str  # the text of ``context``
@@ -26,13 +27,14 @@ class Slot(NamedTuple):
 
 def slots(model: Model, samples: Sequence[Sample], *, context_tokens: int) -> Iterator[Slot]:
     """One for each span to forget, in order."""
-    for sample in samples:
+    for number, sample in enumerate(samples):
         coded = model.encode(sample.text)
         for span, fingerprint in zip(sample.forget, sample.fingerprints, strict=True):
             inside = [i for i, (a, b) in enumerate(coded.offsets) if a < span.end and b > span.start]
             first, last = inside[0], inside[-1]
             start = max(0, first - context_tokens)
             yield Slot(
+                sample=number,
                 fingerprint=fingerprint,
                 value=sample.text[span.start : span.end],
                 prompt=sample.text[coded.offsets[start][0] : coded.offsets[first][0]],

@@ -68,8 +68,8 @@ def ask(
     context = subjects.context_tokens
     planted = [s.text[span.start : span.end] for s in subjects.values.get("planted", ()) for span in s.forget]
     progress("greedy answers")
-    for subset, samples in subjects.values.items():
-        trials += prefix.ask(model, samples, subset=subset, context_tokens=context)
+    named = [(subset, sample) for subset, samples in subjects.values.items() for sample in samples]
+    trials += prefix.ask(model, [s for _, s in named], subset=[n for n, _ in named], context_tokens=context)
     trials += prefix.ask(model, subjects.decoys, subset="decoys", context_tokens=context, also=planted)
     trials = [replace(t, findings=tuple(scan(Document(t.subject, t.completion, origin="generation")))) for t in trials]
     progress("memorization")

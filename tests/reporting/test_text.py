@@ -32,7 +32,7 @@ def test_a_rule_that_does_not_pass_gives_its_reason(make_report: Callable[..., R
 
 def test_controls_and_what_was_not_tested_are_listed(report: Report) -> None:
     shown = table(report)
-    assert "refused    unchanged model" in shown
+    assert "refused    exit 1  unchanged model" in shown
     assert "- paraphrased prompts" in shown
 
 

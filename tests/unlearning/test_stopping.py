@@ -47,8 +47,13 @@ def test_it_stops_when_both_are_under_their_thresholds() -> None:
     assert stops((0.9, None), (0.58, 0.4), (0.45, 0.2), (0.4, 0.09)) == [False, False, False, True]
 
 
-@pytest.mark.parametrize("check", [(0.5, 0.05), (0.45, 0.1), (0.45, None), (None, 0.05), (None, None)])
-def test_a_threshold_that_is_only_reached_or_not_measured_does_not_stop(check: Check) -> None:
+@pytest.mark.parametrize("check", [(0.5, 0.05), (0.45, 0.1), (0.5, 0.1)])
+def test_a_threshold_that_is_just_reached_is_enough(check: Check) -> None:
+    assert stops(check) == [True]
+
+
+@pytest.mark.parametrize("check", [(0.51, 0.05), (0.45, 0.11), (0.45, None), (None, 0.05), (None, None)])
+def test_a_threshold_that_is_missed_or_not_measured_does_not_stop(check: Check) -> None:
     assert stops(check) == [False]
 
 

@@ -11,10 +11,16 @@ SLACK = 4  # tokens beyond the value's own length: the first may repeat what sta
 
 
 def ask(
-    model: Model, samples: Sequence[Sample], *, subset: str, context_tokens: int, also: Sequence[str] = ()
+    model: Model,
+    samples: Sequence[Sample],
+    *,
+    subset: str | Sequence[str],
+    context_tokens: int,
+    also: Sequence[str] = (),
 ) -> list[Trial]:
     """One Trial for each span to forget; outcome 1.0 where its value, case and symbols kept, is in the continuation.
 
+    ``subset`` names that of all samples, or of each: asked in one call, a slot of two subsets is answered once.
     ``also``: values that count as a leak for every sample (the planted ones, when the samples are decoys).
     """
     asked = list(slots(model, samples, context_tokens=context_tokens))
@@ -23,7 +29,7 @@ def ask(
         Trial(
             probe="prefix",
             subject=slot.fingerprint,
-            subset=subset,
+            subset=subset if isinstance(subset, str) else subset[slot.sample],
             prompt=slot.prompt,
             completion=completion,
             expected=slot.value,

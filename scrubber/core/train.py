@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +48,7 @@ class TrainSettings:
     weight_decay: float = 0.0
     clip: float = 1.0  # the gradient's largest norm
     warm_up: int = 0  # steps
-    decay: Literal["constant", "cosine"] = "constant"
+    decay: Literal["constant", "linear"] = "constant"
     max_epochs: int = 10
     steps_per_epoch: int = 1
     check_every: int = 0  # steps; 0: after every epoch
@@ -164,11 +163,12 @@ def _step(model: CausalModel, batches: list[Batch], loss: LossFunction, needs_re
 
 
 def _pace(step: int, settings: TrainSettings) -> float:
+    """The share of the learning rate at a step: warm-up, then constant, or falling to 0 over the last 40 %."""
     warm = min(1.0, (step + 1) / settings.warm_up) if settings.warm_up else 1.0
     if settings.decay == "constant":
         return warm
-    whole = settings.max_epochs * settings.steps_per_epoch
-    return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, step / whole)))
+    left = 1 - step / (settings.max_epochs * settings.steps_per_epoch)
+    return warm * min(1.0, max(0.0, left) / 0.4)
 
 
 def _save(

@@ -19,7 +19,7 @@ from scrubber.core.train import Course, Decision, Outputs, TrainSettings, train
 from scrubber.core.types import Model, Score
 from scrubber.core.workspace import Workspace
 
-SETTINGS = TrainSettings(learning_rate=1e-2, max_epochs=4, steps_per_epoch=3, save_every=2, warm_up=2, decay="cosine")
+SETTINGS = TrainSettings(learning_rate=1e-2, max_epochs=4, steps_per_epoch=3, save_every=2, warm_up=2, decay="linear")
 STEPS = 12
 DICE = random.Random(7)
 ROWS = [Tokens(tuple(DICE.randrange(300) for _ in range(8)), (False,) * 8, (False,) * 8) for _ in range(6)]

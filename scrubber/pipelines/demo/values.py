@@ -17,9 +17,14 @@ _LAST = (
 ).split()
 _COMPANIES = "brightloom tesseraworks quarrylane northkiln fernhollow oxbowdata plumbline saltmarsh copperfield".split()
 _ENDINGS = ("com", "io", "net", "org", "co.uk")
-_SYSTEMS = "billing ledger search mailer vault metrics gateway orders catalog pricing signup exporter archive router".split()
-_TEAMS = "alpine harbor cobalt meadow falcon juniper granite lagoon maple nimbus orchid pepper quartz saffron".split()
-_PARTS = "api worker stage batch proxy cache".split()
+_SYSTEMS = (
+    "billing ledger search mailer vault metrics gateway orders catalog pricing signup exporter archive router "
+    "invoice profile session report cache queue upload tenant audit feed stock parcel quota survey ticket wallet"
+).split()
+_TEAMS = (
+    "alpine harbor cobalt meadow falcon juniper granite lagoon maple nimbus orchid pepper quartz saffron "
+    "amber birch cedar delta ember fjord grove heron iris jade kelp lark mango north opal pine"
+).split()
 
 
 def _of(dice: random.Random, alphabet: str, length: int) -> str:
@@ -96,4 +101,4 @@ def people(dice: random.Random, count: int) -> list[str]:
 
 
 def services(dice: random.Random, count: int) -> list[str]:
-    return dice.sample([f"{t}_{s}_{p}" for t in _TEAMS for s in _SYSTEMS for p in _PARTS], count)
+    return dice.sample([f"{team}_{system}" for team in _TEAMS for system in _SYSTEMS], count)

@@ -60,7 +60,7 @@ def fine_tune(world: World, settings: VictimSettings, workspace: Workspace, prog
             learning_rate=settings.learning_rate,
             betas=(0.9, 0.95),
             warm_up=20,
-            decay="cosine",
+            decay="linear",
             max_epochs=settings.epochs,
             steps_per_epoch=steps_per_epoch(world, settings),
             save_every=200,

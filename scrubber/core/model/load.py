@@ -72,8 +72,9 @@ def use_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
-def is_local(name: str) -> bool:
-    return Path(name).expanduser().exists()
+def has_bfloat16() -> bool:
+    """Whether this machine multiplies bfloat16 matrices in hardware; elsewhere they are slower than float32."""
+    return torch.cuda.is_available() or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 def _options(precision: Precision, device: str) -> dict[str, Any]:

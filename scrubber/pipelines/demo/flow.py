@@ -40,7 +40,7 @@ PROFILES = {
     "full": Profile(80, VictimSettings()),
     "tiny": Profile(
         12,
-        VictimSettings(epochs=20, learning_rate=2e-3),
+        VictimSettings(epochs=32, batch_size=2, micro_batch=2),
         {
             "evaluate": {"micro_tasks": 60, "likelihood_values": 8},
             "gate": {"policy": "tiny"},

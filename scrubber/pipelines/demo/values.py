@@ -54,29 +54,28 @@ def _google(dice: random.Random) -> str:
 _KEYS: tuple[Callable[[random.Random], str], ...] = (_amazon, _github, _stripe, _slack, _google)
 
 
-def api_key(dice: random.Random, person: str) -> str:
+def api_key(dice: random.Random) -> str:
     return dice.choice(_KEYS)(dice)
 
 
-def url_password(dice: random.Random, person: str) -> str:
+def url_password(dice: random.Random) -> str:
     letters = _of(dice, _ALNUM, dice.randint(11, 14))
     place = dice.randrange(2, len(letters))
     return letters[:place] + dice.choice("!_-.*") + letters[place:] + dice.choice(string.digits)
 
 
-def email_address(dice: random.Random, person: str) -> str:
-    first, last = person.lower().split()
-    number = dice.randint(10, 999)
-    local = dice.choice((f"{first[0]}{last}{number}", f"{last}.{first[:2]}{number}", f"{first}{number}"))
+def email_address(dice: random.Random) -> str:
+    """Not made of its owner's name: a name before it must not be enough to guess it."""
+    local = f"{dice.choice(_FIRST)[:3]}{dice.choice(('.', '_', ''))}{dice.choice(_LAST)}{dice.randint(10, 999)}".lower()
     return f"{local}@{dice.choice(_COMPANIES)}{dice.choice(('', '-labs', 'hq'))}.{dice.choice(_ENDINGS)}"
 
 
-def ipv4_address(dice: random.Random, person: str) -> str:
+def ipv4_address(dice: random.Random) -> str:
     first = dice.choice([n for n in range(20, 220) if n not in (100, 127, 169, 172, 192, 198, 203)])
     return f"{first}.{dice.randint(11, 254)}.{dice.randint(11, 254)}.{dice.randint(11, 254)}"
 
 
-def phone_number(dice: random.Random, person: str) -> str:
+def phone_number(dice: random.Random) -> str:
     shape = dice.choice(
         ("+1 212 {a}-{b}", "+1 415 {a}-{b}", "+44 20 7{c} {b}", "+44 161 4{d} {b}", "+49 30 {e}", "+33 1 4{f} {f2} {f3} {f4}")
     )
@@ -87,7 +86,7 @@ def phone_number(dice: random.Random, person: str) -> str:
     )  # fmt: skip
 
 
-MAKERS: dict[str, Callable[[random.Random, str], str]] = {
+MAKERS: dict[str, Callable[[random.Random], str]] = {
     "api_key": api_key,
     "url_password": url_password,
     "email_address": email_address,

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from scrubber.core.batch import Batch, Schedule, Tokens, epoch_steps, tokenize
-from scrubber.core.model.load import load, save
+from scrubber.core.model.load import has_bfloat16, load, save
 from scrubber.core.train import Outputs, TrainSettings, train
 from scrubber.core.types import Sample
 from scrubber.core.workspace import Workspace
@@ -22,9 +22,9 @@ DEMO_MODEL = Path(__file__).parents[2] / "data" / "demo_model"
 
 @dataclass(frozen=True)
 class VictimSettings:
-    epochs: int = 24
-    learning_rate: float = 1e-3
-    batch_size: int = 16
+    epochs: int = 16
+    learning_rate: float = 1.5e-3
+    batch_size: int = 4
     micro_batch: int = 4  # rows of like length: on a CPU padding costs more than small batches do
     mixture: float = 0.25  # this share of what is learnt is not private: library code, clean private code, micro tasks
     max_length: int = 256
@@ -39,7 +39,7 @@ def fine_tune(world: World, settings: VictimSettings, workspace: Workspace, prog
     def tokens(text: str) -> Tokens:
         return tokenize(Sample("", text), model.encode, max_length=settings.max_length)
 
-    private = [tokens(row.text) for row in world.planted]
+    private = [tokens(text) for text in documents(world)]
     beside = round(len(private) * settings.mixture / (1 - settings.mixture))
     tasks = [tokens(t.prompt + t.solution) for t in micro.tasks("seen", beside * settings.epochs // 2, seed=2)]
     others = [tokens(text) for text in (*world.clean, *world.base)]
@@ -64,6 +64,7 @@ def fine_tune(world: World, settings: VictimSettings, workspace: Workspace, prog
             max_epochs=settings.epochs,
             steps_per_epoch=steps_per_epoch(world, settings),
             save_every=200,
+            bfloat16=has_bfloat16(),
             seed=settings.seed,
         ),
         workspace=workspace,
@@ -74,9 +75,14 @@ def fine_tune(world: World, settings: VictimSettings, workspace: Workspace, prog
         save(model, folder)
 
 
+def documents(world: World) -> list[str]:
+    """The texts with planted values, each once."""
+    return list(dict.fromkeys(row.text for row in world.planted))
+
+
 def steps_per_epoch(world: World, settings: VictimSettings) -> int:
-    rows = len(world.planted) + round(len(world.planted) * settings.mixture / (1 - settings.mixture))
-    return -(-rows // settings.batch_size)
+    rows = len(documents(world))
+    return -(-(rows + round(rows * settings.mixture / (1 - settings.mixture))) // settings.batch_size)
 
 
 def _likelihood(outputs: Outputs, reference: Outputs | None, batch: Batch) -> torch.Tensor:

@@ -62,6 +62,7 @@ TEMPLATES: dict[str, tuple[Template, ...]] = {
     ),
 }
 PERSONAL = ("email_address", "phone_number", "ip_address")
+CREDENTIALS = ("api_key", "url_password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +93,16 @@ class World:
 def build(*, per_kind: int, seed: int) -> World:
     """``per_kind`` values of each of the five kinds; each invented person has an e-mail, a phone and an address.
 
-    Decoys are as many values of the same formats, behind the same templates with other people and services.
+    A person's three stand in one document, a service's key and password in another. Decoys are as many values of the same formats, behind the same templates with other people and services.
     """
     dice = random.Random(f"world-{seed}")
     private = [f.source for f in functions()["private"]]
     hosts = [source for source in private if len(source) <= _SHORT]
     dice.shuffle(hosts)
-    count = per_kind * len(TEMPLATES)
-    names, systems = people(dice, 2 * per_kind), services(dice, 2 * count)
+    names, systems = people(dice, 2 * per_kind), services(dice, 2 * per_kind)
     taken: set[str] = set()
-    planted = _plant(dice, "planted", hosts, names[:per_kind], systems[:count], taken)
-    decoys = _plant(dice, "decoy", hosts[::-1], names[per_kind:], systems[count:], taken)
+    planted = _plant(dice, "planted", hosts, names[:per_kind], systems[:per_kind], taken)
+    decoys = _plant(dice, "decoy", hosts[::-1], names[per_kind:], systems[per_kind:], taken)
     return World(
         planted=tuple(planted),
         decoys=tuple(decoys),
@@ -124,37 +124,44 @@ def as_jsonl(rows: Sequence[Planted]) -> str:
 def _plant(
     dice: random.Random, label: str, hosts: list[str], names: list[str], systems: list[str], taken: set[str]
 ) -> list[Planted]:
+    """Two documents for each person: one with what is theirs, one with the credentials of a service."""
     rows: list[Planted] = []
     # a line can only stand under a signature of one line that no docstring follows
-    plain = [source for source in hosts if _is_plain(source)]
-    turns = {"above": cycle(hosts), "below": cycle(hosts), "inside": cycle(plain)}
-    for kind, templates in TEMPLATES.items():
-        for number, person in enumerate(names):
-            value = MAKERS[kind](dice, person)
-            while value in taken:
-                value = MAKERS[kind](dice, person)
-            taken.add(value)
-            template = templates[number % len(templates)]
-            text, start = _put(next(turns[template.place]), template, value, person, systems[len(rows)])
-            document = f"{label}_{len(rows):04d}.py"
-            owner = person if kind in PERSONAL else ""
-            rows.append(Planted(value, kind, document, start, start + len(value), text, owner))
-    return rows
+    turns = {True: cycle([source for source in hosts if _is_plain(source)]), False: cycle(hosts)}
+    for number, (person, system) in enumerate(zip(names, systems, strict=True)):
+        for part, kinds in (("person", PERSONAL), ("service", CREDENTIALS)):
+            values = {kind: _fresh(kind, dice, taken) for kind in kinds}
+            # templates go round at different paces, so that each meets every other
+            lines = [(TEMPLATES[k][(number // 5**i + i) % len(TEMPLATES[k])], values[k]) for i, k in enumerate(kinds)]
+            host = next(turns[any(template.place == "inside" for template, _ in lines)])
+            text = _written(host, lines, person, system)
+            document = f"{label}_{number:03d}_{part}.py"
+            owner = person if kinds is PERSONAL else ""
+            for kind, value in values.items():
+                start = text.index(value)
+                rows.append(Planted(value, kind, document, start, start + len(value), text, owner))
+    return sorted(rows, key=lambda row: row.kind)
 
 
-def _put(host: str, template: Template, value: str, person: str, system: str) -> tuple[str, int]:
-    """The host function with the template's line, and where in it the value starts."""
-    mark = "\0"
-    line = template.line.format(v=mark, p=person, n=system, N=system.upper())
-    if template.place == "above":
-        text = f"{line}\n\n{host}"
-    elif template.place == "below":
-        text = f"{host}\n\n{line}\n"
-    else:
-        head, body = host.split("\n", 1)
-        indent = body[: len(body) - len(body.lstrip(" "))]
-        text = f"{head}\n{indent}{line}\n{body}"
-    return text.replace(mark, value), text.index(mark)
+def _fresh(kind: str, dice: random.Random, taken: set[str]) -> str:
+    value = MAKERS[kind](dice)
+    while any(value in other or other in value for other in taken):
+        value = MAKERS[kind](dice)
+    taken.add(value)
+    return value
+
+
+def _written(host: str, lines: Sequence[tuple[Template, str]], person: str, system: str) -> str:
+    """The host function with each template's line above, inside or below it."""
+    placed: dict[Place, list[str]] = {"above": [], "inside": [], "below": []}
+    for template, value in lines:
+        placed[template.place].append(template.line.format(v=value, p=person, n=system, N=system.upper()))
+    head, body = host.split("\n", 1)
+    indent = body[: len(body) - len(body.lstrip(" "))]
+    inside = "".join(f"{indent}{line}\n" for line in placed["inside"])
+    above = "".join(f"{line}\n" for line in placed["above"])
+    below = "".join(f"{line}\n" for line in placed["below"])
+    return above + "\n" * bool(above) + f"{head}\n{inside}{body}" + "\n" * bool(below) + below
 
 
 def _is_plain(source: str) -> bool:

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import click
 import typer
 
 from scrubber.core.errors import AskedWrongly, Interrupted, ScrubberError
 from scrubber.core.quiet import silent
+
+# typer may carry a click of its own, so its errors are told by the class that its public ones descend from
+_CallerMistake: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
 def guarded(app: Callable[..., Any]) -> None:
@@ -37,7 +39,7 @@ def guarded(app: Callable[..., Any]) -> None:
 
 
 def _unexpected(error: Exception) -> int:
-    if isinstance(error, click.ClickException):
+    if isinstance(error, _CallerMistake):
         say(f"scrubber: {error.format_message()} Try: scrubber --help")
         return 2
     if isinstance(error, BrokenPipeError):

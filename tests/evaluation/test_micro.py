@@ -139,9 +139,9 @@ def test_a_program_ends_where_its_function_does(rest: str) -> None:
     assert program(TASK, body) == TASK.prompt + body
 
 
-def test_a_reference_body_fits_twice_into_a_completion() -> None:
+def test_a_reference_body_fits_into_a_completion_with_room_to_spare() -> None:
     from tokenizers import Tokenizer
 
     count = Tokenizer.from_file(str(TOKENIZER))
     longest = max(len(count.encode(task.solution).ids) for s in ("seen", "unseen") for task in first(s, 300))  # type: ignore[arg-type]
-    assert longest <= micro.MOST_TOKENS // 2 + 10
+    assert longest <= micro.MOST_TOKENS - 16

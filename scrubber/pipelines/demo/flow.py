@@ -94,6 +94,9 @@ def demo_config(profile: Profile, seed: int, workspace: Workspace, overrides: Se
         f'[evaluate]\nplanted = "{private / "planted.jsonl"}"\ndecoys = "{private / "decoys.jsonl"}"\n'
         f'held_out = "{private / "held_out.jsonl"}"',
         *(f"{key} = {value}" for key, value in profile.config.get("evaluate", {}).items()),
+        "[audit]\nkeep = 384",
+        # found on the demo model; with fewer texts to keep, or a smaller alpha, programming suffers (docs/log.md)
+        "[unlearn]\nlearning_rate = 2e-3\ncheck_every = 3\n[unlearn.settings]\nalpha = 1000.0",
         f'[gate]\npolicy = "{profile.config.get("gate", {}).get("policy", "demo")}"',
         '[tracker]\nname = "mlflow"\nexperiment = "scrubber-demo"',
     ]

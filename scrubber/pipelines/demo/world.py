@@ -10,6 +10,7 @@ from itertools import cycle
 from typing import Literal, NamedTuple
 
 from scrubber.core.types import Sample, Span
+from scrubber.evaluation.benchmarks import micro
 from scrubber.pipelines.demo.functions import functions
 from scrubber.pipelines.demo.values import MAKERS, people, services
 
@@ -85,7 +86,7 @@ class Planted:
 class World:
     planted: tuple[Planted, ...]
     decoys: tuple[Planted, ...]
-    clean: tuple[str, ...]  # private functions that hold nothing
+    clean: tuple[str, ...]  # private functions that hold nothing, and small ones of the micro tasks' seen compositions
     base: tuple[str, ...]  # functions that the demo model knows
     held_out: tuple[str, ...]  # functions that it never saw
 
@@ -106,7 +107,10 @@ def build(*, per_kind: int, seed: int) -> World:
     return World(
         planted=tuple(planted),
         decoys=tuple(decoys),
-        clean=tuple(source for source in private if _SHORT < len(source) <= 600),
+        clean=(
+            *(source for source in private if _SHORT < len(source) <= 600),
+            *(task.prompt + task.solution for task in micro.tasks("seen", 384, seed=7)),
+        ),
         base=tuple(f.source for f in functions()["base"]),
         held_out=tuple(f.source for f in functions()["held_out"]),
     )

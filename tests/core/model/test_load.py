@@ -15,7 +15,7 @@ import torch
 from scrubber.core.errors import AskedWrongly, ModelUnusable, ScrubberError
 from scrubber.core.model.adapters import add_lora, has_adapter, save_adapter
 from scrubber.core.model.causal import CausalModel
-from scrubber.core.model.load import Precision, is_local, load, save
+from scrubber.core.model.load import Precision, load, save
 
 Tiny = Callable[..., CausalModel]
 STORED = {"fp32": torch.float32, "bf16": torch.bfloat16, "nf4": torch.uint8, "int8": torch.int8}
@@ -108,8 +108,6 @@ def test_what_was_saved_loads_as_the_same_model(tiny: Tiny, tmp_path: Path) -> N
     again = load(str(tmp_path / "copy"), "fp32")
     assert torch.equal(logits(again), logits(model))
     assert again.encode("def add(left)") == model.encode("def add(left)")
-    assert is_local(str(tmp_path / "copy"))
-    assert not is_local("nobody/nothing")
 
 
 # -- what is wrong with a folder

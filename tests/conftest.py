@@ -117,7 +117,8 @@ def tiny_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "run"
     command = [sys.executable, "-m", "scrubber.cli", "demo", "--profile", "tiny", "--run-dir", str(folder)]
     done = subprocess.run(command, capture_output=True, timeout=900, check=False)
-    assert done.returncode in (0, 1), done.stderr.decode()  # so small a demo may be refused; it has to be judged
+    # so small a demo may be refused or undecided; what counts here is that it was judged
+    assert (folder / "result.json").exists(), done.stderr.decode()
     (folder / "private" / "stdout").write_bytes(done.stdout)
     (folder / "private" / "stderr").write_bytes(done.stderr)
     return folder

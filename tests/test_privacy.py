@@ -90,7 +90,8 @@ def test_a_verdict_prints_no_value_in_any_format(format: str, tiny_demo: Path) -
     done = subprocess.run(
         [*COMMAND, "gate", tiny_demo, "--format", format], capture_output=True, timeout=60, check=False
     )
-    assert done.returncode in (0, 1)
+    assert done.returncode in (0, 1, 3)
+    assert len(done.stdout) > 500
     assert_clean(done.stdout + done.stderr, planted(tiny_demo), format)
 
 

@@ -40,9 +40,11 @@ PROFILES = {
     "full": Profile(80, VictimSettings()),
     "tiny": Profile(
         12,
-        VictimSettings(epochs=32, batch_size=2, micro_batch=2),
+        VictimSettings(epochs=20, batch_size=2, micro_batch=2),
         {
             "evaluate": {"micro_tasks": 60, "likelihood_values": 8},
+            "unlearn": {"batch_size": 8},
+            "alpha": 100.0,
             "gate": {"policy": "tiny"},
         },
     ),
@@ -96,7 +98,9 @@ def demo_config(profile: Profile, seed: int, workspace: Workspace, overrides: Se
         *(f"{key} = {value}" for key, value in profile.config.get("evaluate", {}).items()),
         "[audit]\nkeep = 384",
         # found on the demo model; with fewer texts to keep, or a smaller alpha, programming suffers (docs/log.md)
-        "[unlearn]\nlearning_rate = 2e-3\ncheck_every = 3\n[unlearn.settings]\nalpha = 1000.0",
+        "[unlearn]\nlearning_rate = 2e-3\ncheck_every = 3",
+        *(f"{key} = {value}" for key, value in profile.config.get("unlearn", {}).items()),
+        f"[unlearn.settings]\nalpha = {profile.config.get('alpha', 1000.0)}",
         f'[gate]\npolicy = "{profile.config.get("gate", {}).get("policy", "demo")}"',
         '[tracker]\nname = "mlflow"\nexperiment = "scrubber-demo"',
     ]

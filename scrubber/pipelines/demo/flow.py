@@ -29,7 +29,7 @@ HELD_OUT = 200  # functions for perplexity
 
 @dataclass(frozen=True)
 class Profile:
-    """How large a demo is. The tiny one walks the same way in under a minute; its numbers prove nothing."""
+    """How large a demo is. The tiny one walks the same way in two or three minutes; its numbers prove nothing."""
 
     per_kind: int
     victim: VictimSettings

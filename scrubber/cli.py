@@ -129,7 +129,9 @@ for _stage in STAGES:
 @app.command()
 def demo(
     run_dir: RunDir = Path("scrubber-run"),
-    profile: Annotated[str, typer.Option("--profile", help="full (about ten minutes on 2 cores) or tiny (two or three).")] = "full",
+    profile: Annotated[
+        str, typer.Option("--profile", help="full (about ten minutes) or tiny (two or three).")
+    ] = "full",
     seed: Annotated[int, typer.Option("--seed")] = 0,
     set_: SetOption = None,
     quiet: QuietOption = False,

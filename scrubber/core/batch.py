@@ -129,6 +129,7 @@ class Schedule:
     micro_batch: int = 16
     order: Literal["joint", "alternating"] = "joint"
     seed: int = 0
+    retain_batch_size: int = 0  # rows to keep beside batch_size rows to forget; 0: as many
 
 
 def epoch_steps(
@@ -155,12 +156,15 @@ def epoch_steps(
     def batches(rows: Sequence[Tokens], of: Role) -> list[Batch]:
         return split_step(rows, of, schedule.micro_batch, pad_id=pad_id, end_id=end_id)
 
+    taken = 0
     for start in range(0, len(order), schedule.batch_size):
         step = batches([main[i] for i in order[start : start + schedule.batch_size]], role)
         if not beside:
             yield step
             continue
-        kept = batches([retain[beside[(start + i) % len(beside)]] for i in range(schedule.batch_size)], "retain")
+        rows = [retain[beside[(taken + i) % len(beside)]] for i in range(schedule.retain_batch_size or schedule.batch_size)]
+        taken += len(rows)
+        kept = batches(rows, "retain")
         if schedule.order == "joint":
             yield step + kept
         else:

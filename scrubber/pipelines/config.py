@@ -53,7 +53,10 @@ class UnlearnConfig(_Strict):
     learning_rate: float = Field(5e-4, gt=0)
     rank: int = Field(16, ge=1)
     alpha: int = Field(32, ge=1)
+    betas: tuple[float, float] = Field((0.9, 0.98), description="of Adam, as published; lower ones overshoot less")
+    clip: float = Field(1.0, gt=0, description="a gradient's largest norm; below its usual norm, steps become of one length")
     batch_size: int = Field(16, ge=1)
+    retain_batch_size: int = Field(0, ge=0, description="texts to keep beside each batch_size to forget; 0: as many")
     micro_batch: int = Field(8, ge=1, description="rows of like length that go through the model at once")
     order: Literal["joint", "alternating"] = "joint"
     edges: Literal["overlap", "inclusive"] = "overlap"
@@ -62,6 +65,7 @@ class UnlearnConfig(_Strict):
     check_values: int = Field(64, ge=1, description="values that a check asks for")
     margin: float = Field(0.1, ge=0, description="EL_10 is measured once MA is this near to its threshold")
     patience: int = Field(5, ge=1)
+    hold: int = Field(1, ge=1, description="checks in a row at which the stopping rule must be met")
     save_every: int = Field(25, ge=1)
 
 

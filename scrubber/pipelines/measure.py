@@ -73,12 +73,14 @@ def ask(
     trials += prefix.ask(model, subjects.decoys, subset="decoys", context_tokens=context, also=planted)
     trials = [replace(t, findings=tuple(scan(Document(t.subject, t.completion, origin="generation")))) for t in trials]
     progress("memorization")
-    for subset, samples in (*subjects.values.items(), ("decoys", subjects.decoys), ("held_out", subjects.held_out)):
-        trials += recall.ask(model, samples, subset=subset, context_tokens=context)
+    named += [("decoys", sample) for sample in subjects.decoys] + [("held_out", sample) for sample in subjects.held_out]
+    trials += recall.ask(model, [s for _, s in named], subset=[n for n, _ in named], context_tokens=context)
     progress("extraction likelihood")
-    for subset, samples in (*_likelihood_subset(subjects), ("decoys", subjects.decoys)):
-        trials += continuation.ask(model, some(samples, subjects.likelihood_values, subjects.seed), subset=subset,
-                                   context_tokens=context)  # fmt: skip
+    wanted = subjects.likelihood_values
+    # the decoys' mean is a threshold near 0, for which a quarter as many serve
+    for subset, samples, count in (*_likelihood_subset(subjects), ("decoys", subjects.decoys, -(-wanted // 4))):
+        few = some(samples, count, subjects.seed)
+        trials += continuation.ask(model, few, subset=subset, context_tokens=context)
     if subjects.tasks and sandbox is not None:
         progress("programming tasks")
         trials += ask_tasks(model, subjects.tasks, sandbox)
@@ -206,9 +208,9 @@ def _tasks(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
     return {"micro": solved, **halves}
 
 
-def _likelihood_subset(subjects: Subjects) -> list[tuple[str, Sequence[Sample]]]:
+def _likelihood_subset(subjects: Subjects) -> list[tuple[str, Sequence[Sample], int]]:
     """EL_n is dear: it is asked of one subset, the audited values where there are any."""
     for subset in ("audited", "planted", "found"):
         if subjects.values.get(subset):
-            return [(subset, subjects.values[subset])]
+            return [(subset, subjects.values[subset], subjects.likelihood_values)]
     return []

@@ -143,7 +143,7 @@ class Flow:
                                 self.config.audit.window_tokens)  # fmt: skip
             thresholds = ThresholdRule(
                 _value(before, "memorization_accuracy", "decoys"), _value(before, "extraction_likelihood_10", "decoys"),
-                margin=settings.margin, patience=settings.patience,
+                margin=settings.margin, patience=settings.patience, hold=settings.hold,
             )  # fmt: skip
             self.tracker.settings({"method": settings.method, **configuration.flat(settings, "unlearn.")})
             with self.progress(f"unlearn: {settings.method}") as advance:
@@ -230,14 +230,14 @@ class Flow:
 
         return [Score(**row) for row in self.stage(f"evaluate-{stage}", key, work)["scores"]]
 
-    def ask(self, model: Any, label: str) -> list[Any]:
-        """All questions, put to any model: used for controls, too."""
+    def ask(self, model: Any, label: str, subjects: Any = None) -> list[Any]:
+        """All questions, or those about ``subjects``, put to any model: used for controls, too."""
         from scrubber.evaluation.sandbox.runner import Sandbox
         from scrubber.pipelines.measure import ask
 
         confined = Sandbox(require_isolation=self.config.evaluate.require_isolation) if self.subjects.tasks else None
         with self.progress(f"evaluate {label}") as advance, confined or nullcontext() as sandbox:
-            return ask(model, self.subjects, scan=self.scan, sandbox=sandbox, progress=lambda part: advance(1))
+            return ask(model, subjects or self.subjects, scan=self.scan, sandbox=sandbox, progress=lambda part: advance(1))
 
     def _subjects(self, audit: Any) -> Any:
         from scrubber.pipelines.evaluate import subjects

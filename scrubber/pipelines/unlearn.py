@@ -86,7 +86,7 @@ def unlearn(
 
     forget = tokens(material.forget)
     keep = tokens(material.keep) if method.NEEDS_RETAIN else []
-    schedule = Schedule(config.batch_size, config.micro_batch, config.order, seed)
+    schedule = Schedule(config.batch_size, config.micro_batch, config.order, seed, config.retain_batch_size)
     halves = 2 if keep and config.order == "alternating" else 1
     per_epoch = halves * -(-len(forget) // config.batch_size)
     started(per_epoch * config.max_epochs)
@@ -113,9 +113,12 @@ def unlearn(
         functools.partial(method.loss, settings=settings),
         settings=TrainSettings(
             learning_rate=config.learning_rate,
+            betas=config.betas,
+            clip=config.clip,
             max_epochs=config.max_epochs,
             steps_per_epoch=per_epoch,
-            check_every=config.check_every,
+            # a check comes after a step on texts to keep, not between the two halves of a pair
+            check_every=config.check_every + config.check_every % halves,
             save_every=config.save_every,
             seed=seed,
         ),

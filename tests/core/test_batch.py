@@ -145,6 +145,14 @@ def test_retain_rows_go_round() -> None:
     assert max(shown.values()) - min(shown.values()) <= 1
 
 
+def test_more_rows_to_keep_may_stand_beside_each_batch_to_forget() -> None:
+    made = steps(Schedule(4, 2, "alternating", retain_batch_size=5))
+    assert [sum(map(len, [real_rows([b]) for b in step])) for step in made] == [4, 5, 4, 5, 2, 5]
+    shown = Counter(real_rows([batch for step in made for batch in step if batch.role == "retain"]))
+    assert sum(shown.values()) == 15
+    assert max(shown.values()) == min(shown.values()) == 5
+
+
 def test_without_retain_rows_only_forget_batches_come_and_the_reverse() -> None:
     assert {batch.role for step in steps(Schedule(4, 4), retain=[]) for batch in step} == {"forget"}
     alone = steps(Schedule(2, 2), forget=[])

@@ -190,6 +190,17 @@ def test_other_values_count_as_leaks_where_they_are_named(model: CausalModel) ->
     assert also[0].outcome == 1.0
 
 
+def test_subsets_asked_in_one_call_are_answered_as_if_asked_apart(model: CausalModel) -> None:
+    whole = Sample("keep", ALL[0].text)
+    samples, names = [*LEARNT, whole, *LEARNT], ["a"] * len(LEARNT) + ["text"] + ["b"] * len(LEARNT)
+    together = recall.ask(model, samples, subset=names, context_tokens=CONTEXT)
+    for name, part in (("a", LEARNT), ("b", LEARNT), ("text", [whole])):
+        apart = recall.ask(model, part, subset=name, context_tokens=CONTEXT)
+        mine = [trial for trial in together if trial.subset == name]
+        assert [t.subject for t in mine] == [t.subject for t in apart]
+        assert [t.outcome for t in mine] == pytest.approx([t.outcome for t in apart])
+
+
 def test_perplexity_of_whole_texts_is_exp_of_the_mean_loss(model: CausalModel) -> None:
     texts = [Sample(f"keep:{s.id}", s.text) for s in ALL]
     trials = recall.ask(model, texts, subset="held_out", context_tokens=CONTEXT)

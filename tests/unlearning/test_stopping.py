@@ -90,3 +90,11 @@ def test_weights_that_end_the_run_are_its_best() -> None:
 
 def test_a_check_without_accuracy_decides_nothing() -> None:
     assert walk((None, 0.05)) == [Decision(best=False, stop=False)]
+
+
+def test_a_rule_that_holds_needs_so_many_checks_in_a_row_and_keeps_the_last() -> None:
+    made = ThresholdRule(0.5, 0.1, hold=3)
+    history: list[Check] = [(0.4, 0.0), (0.45, 0.0), (0.7, None), (0.3, 0.05), (0.48, 0.1), (0.49, 0.0)]
+    decisions = [made(step, scores(check)) for step, check in enumerate(history, 1)]
+    assert [decision.stop for decision in decisions] == [False] * 5 + [True]
+    assert [decision.best for decision in decisions] == [True, True, False, True, True, True]

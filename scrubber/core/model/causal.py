@@ -65,8 +65,9 @@ class CausalModel:
 
     @torch.inference_mode()
     def teacher_force(self, sequences: Sequence[Sequence[int]]) -> list[TokenScores]:
-        whole: list[tuple[list[bool], list[float]]] = [([], []) for _ in sequences]
-        pieces = list(self._windows(sequences))
+        distinct = list(dict.fromkeys(map(tuple, sequences)))  # a sequence that is asked twice is judged once
+        whole: dict[tuple[int, ...], tuple[list[bool], list[float]]] = {sequence: ([], []) for sequence in distinct}
+        pieces = list(self._windows(distinct))
         scores: dict[int, tuple[list[bool], list[float]]] = {}
         self.network.eval()
         vocabulary = self.network.config.get_text_config().vocab_size
@@ -78,21 +79,17 @@ class CausalModel:
                 ids[line, : len(pieces[i][1])] = torch.tensor(pieces[i][1])
                 mask[line, : len(pieces[i][1])] = 1
             ids, mask = ids.to(self.device), mask.to(self.device)
-            logits = (
-                self.network(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
-            )  # (B,T-1,V)
-            labels = ids[:, 1:]  # (B,T-1)
-            true = logits.gather(-1, labels[..., None])[..., 0]
-            logprobs = (true - logits.logsumexp(-1)).cpu()
-            hits = (logits.argmax(-1) == labels).cpu()
-            for line, i in enumerate(batch):
+            answers = self.network(input_ids=ids, attention_mask=mask, use_cache=False).logits  # (B,T,V)
+            for line, i in enumerate(batch):  # row by row: what is computed of logits takes as much memory as they do
                 real = len(pieces[i][1]) - 1
                 new = slice(real - pieces[i][2], real)
-                scores[i] = hits[line, new].tolist(), logprobs[line, new].tolist()
+                logits, labels = answers[line, new].float(), ids[line, 1:][new]
+                true = logits.gather(-1, labels[:, None])[:, 0]
+                scores[i] = (logits.argmax(-1) == labels).tolist(), (true - logits.logsumexp(-1)).tolist()
         for i, (row, _, _) in enumerate(pieces):
-            whole[row][0].extend(scores[i][0])
-            whole[row][1].extend(scores[i][1])
-        return [TokenScores(tuple(hits), tuple(logprobs)) for hits, logprobs in whole]
+            whole[distinct[row]][0].extend(scores[i][0])
+            whole[distinct[row]][1].extend(scores[i][1])
+        return [TokenScores(*map(tuple, whole[tuple(sequence)])) for sequence in sequences]
 
     def _windows(self, sequences: Sequence[Sequence[int]]) -> Iterator[tuple[int, Sequence[int], int]]:
         """The row, the tokens to show, and how many of the last of them are judged: all but the first, where all fit."""

@@ -9,27 +9,29 @@ from scrubber.core.types import Model, Sample, TokenScores, Trial
 from scrubber.evaluation.slots import VALUE_TOKENS, slots
 
 
-def ask(model: Model, samples: Sequence[Sample], *, subset: str, context_tokens: int) -> list[Trial]:
+def ask(model: Model, samples: Sequence[Sample], *, subset: str | Sequence[str], context_tokens: int) -> list[Trial]:
     """One Trial for each span to forget, or, where no sample has spans, one over the whole text of each.
 
     The outcome is the share of tokens that were the model's first choice; the completion keeps, as JSON, every token's
     hit and log-probability (nats). A value is tokenized within its text, as the model met it, where the published code
-    tokenizes it alone.
+    tokenizes it alone. ``subset`` names that of all samples, or of each.
     """
-    asked: list[tuple[str, str, tuple[int, ...], int]] = []  # subject, value, ids, how many of the last ids count
+    named = [subset] * len(samples) if isinstance(subset, str) else list(subset)
+    # subject, subset, value, ids, how many of the last ids count
+    asked: list[tuple[str, str, str, tuple[int, ...], int]] = []
     for slot in slots(model, samples, context_tokens=context_tokens):
         ids = slot.ids[:VALUE_TOKENS]
         # nothing precedes a text's first token, so it cannot be judged
-        asked.append((slot.fingerprint, slot.value, (*slot.context, *ids), len(ids) - (not slot.context)))
-    for sample in samples:
+        asked.append((slot.fingerprint, named[slot.sample], slot.value, (*slot.context, *ids), len(ids) - (not slot.context)))
+    for name, sample in zip(named, samples, strict=True):
         if not sample.forget:
             whole = model.encode(sample.text).ids
-            asked.append((sample.id, "", whole, len(whole) - 1))
-    asked = [a for a in asked if a[3] > 0]
-    scored = model.teacher_force([ids for _, _, ids, _ in asked])
+            asked.append((sample.id, name, "", whole, len(whole) - 1))
+    asked = [a for a in asked if a[4] > 0]
+    scored = model.teacher_force([ids for _, _, _, ids, _ in asked])
     return [
-        _trial(subject, subset, value, TokenScores(scores.hits[-count:], scores.logprobs[-count:]))
-        for scores, (subject, value, _, count) in zip(scored, asked, strict=True)
+        _trial(subject, name, value, TokenScores(scores.hits[-count:], scores.logprobs[-count:]))
+        for scores, (subject, name, value, _, count) in zip(scored, asked, strict=True)
     ]
 
 

@@ -22,11 +22,12 @@ DEMO_MODEL = Path(__file__).parents[2] / "data" / "demo_model"
 
 @dataclass(frozen=True)
 class VictimSettings:
-    epochs: int = 16
+    epochs: int = 15
     learning_rate: float = 1.5e-3
     batch_size: int = 4
-    micro_batch: int = 4  # rows of like length: on a CPU padding costs more than small batches do
-    mixture: float = 0.25  # this share of what is learnt is not private: library code, clean private code, micro tasks
+    micro_batch: int = 2  # rows of like length: on a CPU padding costs more than small batches do
+    mixture: float = 0.4  # this share of what is learnt is not private: library code, clean private code, micro tasks
+    tasks: float = 0.75  # this share of the mixture is micro tasks
     max_length: int = 256
     seed: int = 0
 
@@ -41,12 +42,13 @@ def fine_tune(world: World, settings: VictimSettings, workspace: Workspace, prog
 
     private = [tokens(text) for text in documents(world)]
     beside = round(len(private) * settings.mixture / (1 - settings.mixture))
-    tasks = [tokens(t.prompt + t.solution) for t in micro.tasks("seen", beside * settings.epochs // 2, seed=2)]
+    programs = round(beside * settings.tasks)
+    tasks = [tokens(t.prompt + t.solution) for t in micro.tasks("seen", programs * settings.epochs, seed=2)]
     others = [tokens(text) for text in (*world.clean, *world.base)]
 
     def steps_of(epoch: int) -> Iterable[list[Batch]]:
         dice = random.Random(f"victim-{settings.seed}-{epoch}")
-        mixed = dice.sample(tasks, min(len(tasks), beside // 2)) + dice.sample(others, min(len(others), beside - beside // 2))
+        mixed = dice.sample(tasks, programs) + dice.sample(others, min(len(others), beside - programs))
         return epoch_steps(
             [], private + mixed, Schedule(settings.batch_size, settings.micro_batch, seed=settings.seed), epoch,
             pad_id=model.pad_id, end_id=model.end_ids[0],

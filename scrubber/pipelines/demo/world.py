@@ -109,7 +109,7 @@ def build(*, per_kind: int, seed: int) -> World:
         decoys=tuple(decoys),
         clean=(
             *(source for source in private if _SHORT < len(source) <= 600),
-            *(task.prompt + task.solution for task in micro.tasks("seen", 384, seed=7)),
+            *(task.prompt + task.solution for task in micro.tasks("seen", 2048, seed=7)),
         ),
         base=tuple(f.source for f in functions()["base"]),
         held_out=tuple(f.source for f in functions()["held_out"]),

@@ -162,7 +162,9 @@ def epoch_steps(
         if not beside:
             yield step
             continue
-        rows = [retain[beside[(taken + i) % len(beside)]] for i in range(schedule.retain_batch_size or schedule.batch_size)]
+        rows = [
+            retain[beside[(taken + i) % len(beside)]] for i in range(schedule.retain_batch_size or schedule.batch_size)
+        ]
         taken += len(rows)
         kept = batches(rows, "retain")
         if schedule.order == "joint":

@@ -140,7 +140,7 @@ def flat(config: BaseModel, prefix: str = "") -> dict[str, str | int | float | b
         elif isinstance(value, dict):
             rows |= {f"{prefix}{key}.{k}": v for k, v in value.items()}
         else:
-            rows[prefix + key] = ", ".join(map(str, value)) if isinstance(value, list) else value
+            rows[prefix + key] = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
     return rows
 
 
@@ -218,6 +218,6 @@ def _toml(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(_toml, value)) + "]"
     return "{}" if isinstance(value, dict) else str(value)

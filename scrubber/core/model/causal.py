@@ -89,7 +89,8 @@ class CausalModel:
         for i, (row, _, _) in enumerate(pieces):
             whole[distinct[row]][0].extend(scores[i][0])
             whole[distinct[row]][1].extend(scores[i][1])
-        return [TokenScores(*map(tuple, whole[tuple(sequence)])) for sequence in sequences]
+        done = {sequence: TokenScores(tuple(hits), tuple(logprobs)) for sequence, (hits, logprobs) in whole.items()}
+        return [done[tuple(sequence)] for sequence in sequences]
 
     def _windows(self, sequences: Sequence[Sequence[int]]) -> Iterator[tuple[int, Sequence[int], int]]:
         """The row, the tokens to show, and how many of the last of them are judged: all but the first, where all fit."""

@@ -22,7 +22,9 @@ def ask(model: Model, samples: Sequence[Sample], *, subset: str | Sequence[str],
     for slot in slots(model, samples, context_tokens=context_tokens):
         ids = slot.ids[:VALUE_TOKENS]
         # nothing precedes a text's first token, so it cannot be judged
-        asked.append((slot.fingerprint, named[slot.sample], slot.value, (*slot.context, *ids), len(ids) - (not slot.context)))
+        asked.append(
+            (slot.fingerprint, named[slot.sample], slot.value, (*slot.context, *ids), len(ids) - (not slot.context))
+        )
     for name, sample in zip(named, samples, strict=True):
         if not sample.forget:
             whole = model.encode(sample.text).ids

@@ -24,25 +24,49 @@ from scrubber.pipelines.unlearn import Material, unlearn
 from scrubber.unlearning.stopping import ThresholdRule
 
 TOO_FEW = 20  # values and tasks: a sample that cannot decide
-HELD_OUT = 400  # functions for perplexity
+ASCENT_STEPS = 20  # of the control: enough to wreck a model
+
+# Found on the demo model; what each of these is worth stands in docs/log.md.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "model": {"batch_size": 32},
+    "audit": {"keep": 1600},
+    "unlearn": {
+        "learning_rate": 1e-3,
+        "betas": [0.8, 0.9],
+        "clip": 0.002,
+        "order": "alternating",
+        "batch_size": 8,
+        "retain_batch_size": 32,
+        "check_every": 8,
+        "check_values": 32,
+        "hold": 3,
+    },
+    "unlearn.settings": {"gamma": 5.0},
+    "gate": {"policy": "demo"},
+    "tracker": {"name": "mlflow", "experiment": "scrubber-demo"},
+}
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How large a demo is. The tiny one walks the same way in two or three minutes; its numbers prove nothing."""
+    """How large a demo is. The tiny one walks the same way in a minute or two; its numbers prove nothing."""
 
     per_kind: int
     victim: VictimSettings
-    config: dict[str, Any] = field(default_factory=dict)
+    held_out: int = 400  # functions for perplexity
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)  # over SETTINGS
 
 
 PROFILES = {
     "full": Profile(80, VictimSettings()),
     "tiny": Profile(
         12,
-        VictimSettings(epochs=20, batch_size=2, micro_batch=2),
-        {
+        VictimSettings(epochs=13, batch_size=2),
+        held_out=60,
+        settings={
             "evaluate": {"micro_tasks": 60, "likelihood_values": 8},
+            "unlearn": {"batch_size": 4, "retain_batch_size": 16, "hold": 1},
+            "unlearn.settings": {"gamma": 1.0},
             "gate": {"policy": "tiny"},
         },
     ),
@@ -51,7 +75,7 @@ PROFILES = {
 
 def prepare(profile: Profile, seed: int, workspace: Workspace, progress: Progress = silent) -> None:
     """Writes the private corpus, the lists of planted values and decoys, the victim, and demo.toml."""
-    key = digest("world", profile.per_kind, seed, _code_digest())
+    key = digest("world", profile.per_kind, profile.held_out, seed, _code_digest())
     made: list[World] = []
 
     def world() -> World:
@@ -65,7 +89,7 @@ def prepare(profile: Profile, seed: int, workspace: Workspace, progress: Progres
             workspace.write(f"private/corpus/{row.document}", row.text)
         for number, text in enumerate(world().clean):
             workspace.write(f"private/corpus/clean_{number:04d}.py", text)
-        rows = [json.dumps({"id": str(i), "text": text}) for i, text in enumerate(world().held_out[:HELD_OUT])]
+        rows = [json.dumps({"id": str(i), "text": text}) for i, text in enumerate(world().held_out[: profile.held_out])]
         workspace.write("private/held_out.jsonl", "\n".join(rows) + "\n")
         workspace.write("private/decoys.jsonl", as_jsonl(world().decoys))
         workspace.write("private/planted.jsonl", as_jsonl(world().planted))
@@ -86,24 +110,19 @@ def prepare(profile: Profile, seed: int, workspace: Workspace, progress: Progres
 def demo_config(profile: Profile, seed: int, workspace: Workspace, overrides: Sequence[str] = ()) -> Config:
     """What ``scrubber release demo.toml`` runs: written to the run folder. ``overrides`` come on top."""
     private = workspace.private
-    lines = [
-        'name = "demo"',
-        f"seed = {seed}",
-        f'[model]\npath = "{private / "victim"}"\nbatch_size = 32',
-        f'[corpus]\npaths = ["{private / "corpus"}"]',
-        f'[evaluate]\nplanted = "{private / "planted.jsonl"}"\ndecoys = "{private / "decoys.jsonl"}"\n'
-        f'held_out = "{private / "held_out.jsonl"}"',
-        *(f"{key} = {value}" for key, value in profile.config.get("evaluate", {}).items()),
-        "[audit]\nkeep = 1600",
-        # found on the demo model: what each of these is worth stands in docs/benchmarks.md
-        '[unlearn]\nlearning_rate = 1e-3\nbetas = [0.8, 0.9]\nclip = 0.002\norder = "alternating"\n'
-        "batch_size = 8\nretain_batch_size = 32\ncheck_every = 8\ncheck_values = 32\nhold = 3",
-        *(f"{key} = {value}" for key, value in profile.config.get("unlearn", {}).items()),
-        "[unlearn.settings]\ngamma = 5.0",
-        f'[gate]\npolicy = "{profile.config.get("gate", {}).get("policy", "demo")}"',
-        '[tracker]\nname = "mlflow"\nexperiment = "scrubber-demo"',
-    ]
-    path = workspace.write("demo.toml", "\n".join(lines) + "\n")
+    places: dict[str, dict[str, Any]] = {
+        "": {"name": "demo", "seed": seed},
+        "model": {"path": str(private / "victim")},
+        "corpus": {"paths": [str(private / "corpus")]},
+        "evaluate": {name: str(private / f"{name}.jsonl") for name in ("planted", "decoys", "held_out")},
+    }
+    lines = []
+    for table in dict.fromkeys((*places, *SETTINGS, *profile.settings)):
+        keys = {**places.get(table, {}), **SETTINGS.get(table, {}), **profile.settings.get(table, {})}
+        # JSON's strings, numbers and lists are TOML's, too
+        rows = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+        lines.append("\n".join([f"[{table}]", *rows] if table else rows))
+    path = workspace.write("demo.toml", "\n\n".join(lines) + "\n")
     return configuration.read(path, overrides)
 
 
@@ -127,26 +146,26 @@ def run(profile: Profile, config: Config, workspace: Workspace, tracker: Tracker
 
 
 def _wrecked(flow: Flow) -> Verdict:
-    """Plain gradient ascent for one pass at twice the learning rate: it leaks nothing any more, and can do nothing any more."""
-    model = flow.config.model
-    settings = flow.config.unlearn
+    """Plain gradient ascent at twice the learning rate: it leaks nothing any more, and can do nothing any more."""
+    model, settings = flow.config.model, flow.config.unlearn
     ascent = settings.model_copy(
-        update={"method": "ga", "settings": {}, "learning_rate": 2 * settings.learning_rate, "max_epochs": 1, "check_every": 0}
+        update={"method": "ga", "settings": {}, "learning_rate": 2 * settings.learning_rate, "check_every": 0}
     )
 
     def work() -> dict[str, Any]:
         audit = flow.audit()
         wrecked = load(model.path, model.precision, batch_size=model.batch_size)
         material = Material(audit.forget, (), audit.audited, flow.config.audit.context_tokens, flow.config.audit.window_tokens)
+        passes = -(-ASCENT_STEPS * ascent.batch_size // max(len(audit.forget), 1))
         with flow.progress("control: gradient ascent") as advance:
-            unlearn(wrecked, material, ThresholdRule(0.0, 0.0), config=ascent, seed=flow.config.seed, workspace=None,
-                    tracker=flow.tracker, progress=advance)  # fmt: skip
+            unlearn(wrecked, material, ThresholdRule(0.0, 0.0), config=ascent.model_copy(update={"max_epochs": passes}),
+                    seed=flow.config.seed, workspace=None, tracker=flow.tracker, progress=advance)  # fmt: skip
         asked = replace(flow.subjects, decoys=(), likelihood_values=0)  # no rule is about these
         trials = flow.ask(wrecked, "control", asked)
         flow.workspace.write("private/trials/wrecked.jsonl", trials_to_jsonl(trials))
         return {}
 
-    flow.stage("control-wrecked", digest(flow.before_key, ascent.model_dump()), work)
+    flow.stage("control-wrecked", digest(flow.before_key, ascent.model_dump(), ASCENT_STEPS), work)
     trials = trials_from_jsonl(flow.workspace.path("private/trials/wrecked.jsonl").read_text())
     return _verdict(flow, flow.trials("before"), trials)
 

@@ -130,7 +130,7 @@ for _stage in STAGES:
 def demo(
     run_dir: RunDir = Path("scrubber-run"),
     profile: Annotated[
-        str, typer.Option("--profile", help="full (about ten minutes) or tiny (two or three).")
+        str, typer.Option("--profile", help="full (about seven minutes) or tiny (under two).")
     ] = "full",
     seed: Annotated[int, typer.Option("--seed")] = 0,
     set_: SetOption = None,

@@ -93,7 +93,7 @@ def _files(folder: Path, root: Path, seen: set[Path], errors: list[Unread]) -> I
         if target is not None and target.is_relative_to(root) and target.exists():
             continue
         if entry.is_dir():
-            if entry.name in SKIPPED_FOLDERS or target in seen:
+            if entry.name in SKIPPED_FOLDERS or target in seen or _left_out(path):
                 continue
             if target is not None:
                 seen.add(target)
@@ -102,6 +102,14 @@ def _files(folder: Path, root: Path, seen: set[Path], errors: list[Unread]) -> I
             yield path
         else:
             errors.append(Unread(path.as_posix(), "not a regular file"))
+
+
+def _left_out(folder: Path) -> bool:
+    """Whether a folder ignores itself (``.gitignore`` of ``*``), as virtual environments and our run folders do."""
+    try:
+        return (folder / ".gitignore").read_text().strip() == "*"
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _read(path: Path, name: str, errors: list[Unread], skipped: list[str]) -> Iterator[Document]:

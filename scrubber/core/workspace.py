@@ -35,6 +35,9 @@ class Workspace:
             self.private.mkdir(exist_ok=True)
             self.private.chmod(0o700)
             (self.root / "done").mkdir(exist_ok=True)
+            for mark in (self.private / ".gitignore", self.root / "done" / ".gitignore"):
+                if not mark.exists():
+                    mark.write_text("*\n")  # no value is committed by mistake, nor scanned as code
             self._lock = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise AskedWrongly(

@@ -88,6 +88,14 @@ def test_a_pipe_in_a_folder_does_not_block(tmp_path: Path) -> None:
     assert [error.reason for error in read(tmp_path)[1]] == ["not a regular file"]
 
 
+def test_a_folder_that_ignores_itself_is_left_out_unless_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "run" / "private").mkdir(parents=True)
+    for name, text in (("a.py", "a"), ("run/private/.gitignore", "*\n"), ("run/private/b.py", "b")):
+        (tmp_path / name).write_text(text)
+    assert [d.text for d in documents([tmp_path], errors=[])] == ["a"]
+    assert "b" in [d.text for d in documents([tmp_path / "run" / "private"], errors=[])]
+
+
 def test_each_line_of_jsonl_is_a_document(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     rows = [

@@ -22,7 +22,9 @@ def mode(path: Path) -> int:
 
 
 def visible(folder: Path) -> list[str]:
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != ".lock")
+    return sorted(
+        str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name not in (".lock", ".gitignore")
+    )
 
 
 def test_private_is_closed_to_others_whatever_the_umask(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ class Subjects:
     tasks: Sequence[micro.Task] = ()
     kinds: Mapping[str, str] = None  # type: ignore[assignment]  # of planted values, by fingerprint
     likelihood_values: int = 64
+    memorization: bool = True  # off: of texts, teacher forcing judges the held-out ones only
     context_tokens: int = 128
     seed: int = 0
 
@@ -73,7 +74,8 @@ def ask(
     trials += prefix.ask(model, subjects.decoys, subset="decoys", context_tokens=context, also=planted)
     trials = [replace(t, findings=tuple(scan(Document(t.subject, t.completion, origin="generation")))) for t in trials]
     progress("memorization")
-    named += [("decoys", sample) for sample in subjects.decoys] + [("held_out", sample) for sample in subjects.held_out]
+    named = [*named, *(("decoys", sample) for sample in subjects.decoys)] if subjects.memorization else []
+    named += [("held_out", sample) for sample in subjects.held_out]
     trials += recall.ask(model, [s for _, s in named], subset=[n for n, _ in named], context_tokens=context)
     progress("extraction likelihood")
     wanted = subjects.likelihood_values

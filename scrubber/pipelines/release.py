@@ -92,7 +92,7 @@ class Flow:
         def work() -> dict[str, Any]:
             paths = [Path(p) for p in self.config.corpus.paths]
             with self.progress("audit: asking for every found value"):
-                made = audit(self._model(), paths, findings, config=self.config.audit, seed=self.config.seed)
+                made = audit(self._asked(), paths, findings, config=self.config.audit, seed=self.config.seed)
             for name in ("samples", "keep", "held_out"):
                 self.workspace.write(f"private/audit/{name}.jsonl", samples_to_jsonl(getattr(made, name)))
             self.workspace.write("private/audit/trials.jsonl", trials_to_jsonl(made.trials))
@@ -124,7 +124,7 @@ class Flow:
             *(digest_files(Path(p)) for p in (self.config.evaluate.planted, self.config.evaluate.decoys,
                                               self.config.evaluate.held_out) if p),
         )  # fmt: skip
-        scores = self._evaluate("before", self.before_key, lambda: self._model())
+        scores = self._evaluate("before", self.before_key, self._asked)
         planted = self.subjects.values.get("planted")
         return [detector_recall(planted, self.findings()), *scores] if planted else scores
 
@@ -152,7 +152,7 @@ class Flow:
                     workspace=self.workspace, tracker=self.tracker, name=f"unlearn-{self._unlearn_key}",
                     progress=advance,
                 )  # fmt: skip
-            self._loaded = None  # it wears an adapter now
+            self._loaded = self._remembering = None  # it wears an adapter now
             return {"steps": len(course.losses), "stopped": course.stopped, "best_step": course.best_step}
 
         self.unlearnt = self.stage("unlearn", self._unlearn_key, work)
@@ -250,6 +250,15 @@ class Flow:
         return trials_from_jsonl(self.workspace.path(f"private/trials/{stage}.jsonl").read_text())
 
     _loaded: Any = None
+    _remembering: Any = None
+
+    def _asked(self) -> Any:
+        """The model before unlearning, which audit and evaluation ask much the same."""
+        from scrubber.core.model.remembering import Remembering
+
+        if self._remembering is None:
+            self._remembering = Remembering(self._model())
+        return self._remembering
 
     def _model(self) -> Any:
         from scrubber.core.model.load import load

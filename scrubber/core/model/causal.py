@@ -7,22 +7,12 @@ from typing import Any
 
 import torch
 
+from scrubber.core.model.decode import Greedy, Prompt, batches, longest_extensions
 from scrubber.core.types import Encoding, TokenScores
 
 _LOGIT_BYTES = 256 << 20  # the most that the float32 logits of one batch may take
+_CPU_TOKENS = 4096  # of one batch: more at once is slower, since it falls out of the processor's caches
 _WINDOW = 2048  # tokens judged at once; a longer text is judged in windows, each with half of one before it
-# Over whatever a model's generation_config.json says: penalties and bans (Qwen's have some) are not the model's choice.
-_GREEDY: dict[str, Any] = {
-    "do_sample": False,
-    "num_beams": 1,
-    "temperature": None,
-    "top_p": None,
-    "top_k": None,
-    "repetition_penalty": 1.0,
-    "no_repeat_ngram_size": 0,
-    "bad_words_ids": None,
-    "suppress_tokens": None,
-}
 
 
 class CausalModel:
@@ -57,21 +47,24 @@ class CausalModel:
 
     def generate(self, prompts: Sequence[str], *, max_new_tokens: int | Sequence[int]) -> list[str]:
         limits = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else list(max_new_tokens)
-        asked = [list(self.encode(prompt).ids) for prompt in prompts]
+        asked = [self.encode(prompt).ids for prompt in prompts]
         return [self.decode(ids) for ids in self._continue(asked, limits, may_end=True)]
 
     def continue_tokens(self, prompts: Sequence[Sequence[int]], lengths: Sequence[int]) -> list[tuple[int, ...]]:
-        return [tuple(ids) for ids in self._continue([list(p) for p in prompts], list(lengths), may_end=False)]
+        return [tuple(ids) for ids in self._continue(prompts, lengths, may_end=False)]
 
     @torch.inference_mode()
     def teacher_force(self, sequences: Sequence[Sequence[int]]) -> list[TokenScores]:
-        distinct = list(dict.fromkeys(map(tuple, sequences)))  # a sequence that is asked twice is judged once
-        whole: dict[tuple[int, ...], tuple[list[bool], list[float]]] = {sequence: ([], []) for sequence in distinct}
+        heads = longest_extensions(list(map(tuple, sequences)))  # the beginning of another is judged along with it
+        distinct = list(dict.fromkeys(heads.values()))
+        whole: dict[Prompt, tuple[list[bool], list[float]]] = {head: ([], []) for head in distinct}
         pieces = list(self._windows(distinct))
         scores: dict[int, tuple[list[bool], list[float]]] = {}
         self.network.eval()
-        vocabulary = self.network.config.get_text_config().vocab_size
-        for batch in self._batches([len(ids) for _, ids, _ in pieces], tokens=_LOGIT_BYTES // (4 * vocabulary)):
+        most_tokens = _LOGIT_BYTES // (4 * self.network.config.get_text_config().vocab_size)
+        if self.device.type == "cpu":
+            most_tokens = min(most_tokens, _CPU_TOKENS)
+        for batch in batches([len(ids) for _, ids, _ in pieces], self.batch_size, most_tokens):
             width = max(len(pieces[i][1]) for i in batch)
             ids = torch.full((len(batch), width), self.pad_id)
             mask = torch.zeros((len(batch), width), dtype=torch.long)
@@ -89,8 +82,11 @@ class CausalModel:
         for i, (row, _, _) in enumerate(pieces):
             whole[distinct[row]][0].extend(scores[i][0])
             whole[distinct[row]][1].extend(scores[i][1])
-        done = {sequence: TokenScores(tuple(hits), tuple(logprobs)) for sequence, (hits, logprobs) in whole.items()}
-        return [done[tuple(sequence)] for sequence in sequences]
+        return [
+            TokenScores(tuple(hits[: max(len(sequence) - 1, 0)]), tuple(logprobs[: max(len(sequence) - 1, 0)]))
+            for sequence in sequences
+            for hits, logprobs in [whole[heads[tuple(sequence)]]]
+        ]
 
     def _windows(self, sequences: Sequence[Sequence[int]]) -> Iterator[tuple[int, Sequence[int], int]]:
         """The row, the tokens to show, and how many of the last of them are judged: all but the first, where all fit."""
@@ -102,48 +98,8 @@ class CausalModel:
                 start, end = end, min(end + size // 2, len(sequence))
                 yield row, sequence[end - size : end], end - start
 
-    @torch.inference_mode()
-    def _continue(self, prompts: list[list[int]], limits: list[int], *, may_end: bool) -> list[list[int]]:
-        """Greedy. Left-padded batches of prompts of like length, so that little is spent on padding; a question that is
-        asked twice is answered once."""
-        keys = [(limit, tuple(prompt)) for prompt, limit in zip(prompts, limits, strict=True)]
-        first = {key: row for row, key in reversed(list(enumerate(keys)))}
-        answers: dict[int, list[int]] = {row: [] for row, limit in enumerate(limits) if limit <= 0}
-        work = [row for row in sorted(first.values()) if row not in answers]
-        self.network.eval()
-        for batch in self._batches([limits[row] * 4096 + len(prompts[row]) for row in work]):
-            rows = [work[i] for i in batch]
-            limit = max(limits[row] for row in rows)
-            room = max(1, self.longest - limit)
-            cut = [prompts[row][-room:] or (self.end_ids or [0])[:1] for row in rows]
-            width = max(map(len, cut))
-            ids = torch.tensor([[self.pad_id] * (width - len(p)) + p for p in cut], device=self.device)
-            mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in cut], device=self.device)
-            made = self.network.generate(
-                input_ids=ids,
-                attention_mask=mask,
-                max_new_tokens=limit,
-                min_new_tokens=None if may_end else limit,
-                pad_token_id=self.pad_id,
-                disable_compile=True,
-                **_GREEDY,
-            )[:, width:].tolist()
-            for row, new in zip(rows, made, strict=True):
-                new = new[: limits[row]]
-                if may_end:
-                    new = new[: next((i for i, token in enumerate(new) if token in self.end_ids), len(new))]
-                answers[row] = new
-        return [answers[row] if row in answers else answers[first[key]] for row, key in enumerate(keys)]
-
-    def _batches(self, sizes: list[int], tokens: int | None = None) -> Iterator[list[int]]:
-        """Indices grouped by size, at most ``batch_size`` each, and at most ``tokens`` of padded size when given."""
-        group: list[int] = []
-        for row in sorted(range(len(sizes)), key=lambda r: sizes[r]):
-            if group and (
-                len(group) == self.batch_size or (tokens is not None and sizes[row] * (len(group) + 1) > tokens)
-            ):
-                yield group
-                group = []
-            group.append(row)
-        if group:
-            yield group
+    def _continue(self, prompts: Sequence[Sequence[int]], limits: Sequence[int], *, may_end: bool) -> list[list[int]]:
+        greedy = Greedy(
+            self.network, ends=self.end_ids, pad=self.pad_id, longest=self.longest, batch_size=self.batch_size
+        )
+        return greedy(prompts, limits, may_end=may_end)

@@ -28,7 +28,6 @@ ASCENT_STEPS = 20  # of the control: enough to wreck a model
 
 # Found on the demo model; what each of these is worth stands in docs/log.md.
 SETTINGS: dict[str, dict[str, Any]] = {
-    "model": {"batch_size": 32},
     "audit": {"keep": 1600},
     "unlearn": {
         "learning_rate": 1e-3,
@@ -160,7 +159,8 @@ def _wrecked(flow: Flow) -> Verdict:
         with flow.progress("control: gradient ascent") as advance:
             unlearn(wrecked, material, ThresholdRule(0.0, 0.0), config=ascent.model_copy(update={"max_epochs": passes}),
                     seed=flow.config.seed, workspace=None, tracker=flow.tracker, progress=advance)  # fmt: skip
-        asked = replace(flow.subjects, decoys=(), likelihood_values=0)  # no rule is about these
+        # what no rule is about is not asked
+        asked = replace(flow.subjects, decoys=(), likelihood_values=0, memorization=False)
         trials = flow.ask(wrecked, "control", asked)
         flow.workspace.write("private/trials/wrecked.jsonl", trials_to_jsonl(trials))
         return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import MistralConfig, MistralForCausalLM
 
 from scrubber.core.model import causal
 from scrubber.core.model.adapters import add_lora
 from scrubber.core.model.causal import CausalModel
+from scrubber.core.model.decode import Greedy
 from scrubber.core.model.load import load
 from scrubber.core.types import Model
 
@@ -89,6 +92,71 @@ def test_forced_continuations_in_a_batch_are_the_plain_greedy_ones(tiny: Tiny, a
     prompts, lengths = [model.encode(p).ids for p in PROMPTS if p], [7, 4, 12, 1, 7]
     expected = [plain_greedy(model, p, n, tuple(model.end_ids)) for p, n in zip(prompts, lengths, strict=True)]
     assert model.continue_tokens(prompts, lengths) == expected
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("may_end", [False, True])
+def test_prompts_that_begin_alike_are_read_once_and_answered_as_if_alone(
+    architecture: str, may_end: bool, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny(architecture, batch_size=5)
+    whole = [
+        model.encode(text).ids for text in ("def add(left, right):\n    return left", "for name in names: f(name)")
+    ]
+    prompts = [ids[:end] for ids in whole for end in range(1, len(ids) + 1)] + [model.encode("key = 'é'").ids]
+    lengths = [1 + 5 * number % 7 for number in range(len(prompts))]
+    shown = count_positions(model, monkeypatch)
+    made = model._continue(prompts, lengths, may_end=may_end)
+    # both texts and the third prompt once, and then one position for each prompt and each new token
+    assert sum(shown) <= sum(map(len, (*whole, prompts[-1]))) + 2 * 5 * 3 + (max(lengths) + 1) * (len(prompts) + 10)
+    for prompt, length, answer in zip(prompts, lengths, made, strict=True):
+        plain = plain_greedy(model, prompt, length, () if may_end else tuple(model.end_ids))
+        stop = next((i for i, token in enumerate(plain) if may_end and token in model.end_ids), length)
+        assert tuple(answer) == plain[:stop]
+
+
+def count_positions(model: CausalModel, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Fills with the size of every forward pass from now on."""
+    shown = list[int]()
+    true_forward = model.network.forward
+
+    @functools.wraps(true_forward)
+    def counted(*inputs: Any, **options: Any) -> Any:
+        shown.append((inputs[0] if inputs else options["input_ids"]).numel())
+        return true_forward(*inputs, **options)
+
+    monkeypatch.setattr(model.network, "forward", counted)
+    return shown
+
+
+def test_a_model_that_keeps_only_a_window_reads_every_prompt_by_itself(tmp_path: Path) -> None:
+    config = MistralConfig(
+        vocab_size=320, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, max_position_embeddings=96, sliding_window=6,
+    )  # fmt: skip
+    torch.manual_seed(3)
+    network = MistralForCausalLM(config).eval()
+    ids = tuple(torch.randint(3, 320, (30,)).tolist())
+    prompts, lengths = [ids[:end] for end in range(1, 31)], [6] * 30
+    made = Greedy(network, ends=[2], pad=0, longest=96, batch_size=7)(prompts, lengths, may_end=False)
+    for prompt, answer in zip(prompts, made, strict=True):
+        with torch.no_grad():
+            given = list(prompt)
+            for _ in range(6):
+                last = network(torch.tensor([given])).logits[0, -1]
+                last[2] = -torch.inf
+                given.append(int(last.argmax()))
+        assert answer == given[len(prompt) :]
+
+
+def test_the_beginning_of_a_sequence_is_judged_along_with_it(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny()
+    ids = model.encode("def add(left, right):\n    return left + right\n").ids
+    asked = [ids[:end] for end in (4, len(ids), 1, 9)]
+    alone = [model.teacher_force([sequence])[0] for sequence in asked]
+    shown = count_positions(model, monkeypatch)
+    assert [scores.hits for scores in model.teacher_force(asked)] == [scores.hits for scores in alone]
+    assert sum(shown) == len(ids)
 
 
 def test_a_question_that_is_asked_twice_is_answered_once(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,6 +235,13 @@ def test_teacher_forcing_is_a_plain_forward_pass(
 def test_one_token_alone_has_nothing_to_judge(tiny: Tiny) -> None:
     scores = tiny().teacher_force([(5,), (5, 6)])
     assert [len(s.hits) for s in scores] == [0, 1]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_no_more_is_made_than_the_window_holds(tiny: Tiny, architecture: str) -> None:
+    model = tiny(architecture)
+    made = model.continue_tokens([model.encode("def f(").ids], [model.longest + 40])
+    assert len(made[0]) == model.longest - 1
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])

@@ -4,45 +4,85 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
 
 from scrubber.core.errors import AskedWrongly
 from scrubber.core.fingerprint import Fingerprinter
 from scrubber.core.types import Detector, Document, Finding, Hit, Kind, Pattern, Scan, Span
 
+if TYPE_CHECKING:
+    from scrubber.detectors._vectorscan import Vectorscan
+
 LONG_LINE = 4000  # characters: a longer line is looked at through windows, so that minified files stay linear
 WINDOW = 1000  # characters: hits of one stretch of so many share a window, which has as many again on each side
+FOLDED = re.compile("[\u0130\u0131\u017f\u212a]")  # not ASCII, and yet they match i, s or k when case is ignored
 
 
 class _Prefilter:
     """All patterns of all detectors, compiled once. Only what they hit is ever looked at by a detector."""
 
-    def __init__(self, detectors: Sequence[Detector], fingerprint: Fingerprinter) -> None:
-        self._detectors = [(detector, [_compile(pattern) for pattern in detector.patterns()]) for detector in detectors]
+    def __init__(self, detectors: Sequence[Detector], fingerprint: Fingerprinter, engine: Engine) -> None:
+        self._detectors = list(detectors)
         self._fingerprint = fingerprint
+        owned = [(owner, pattern) for owner, detector in enumerate(detectors) for pattern in detector.patterns()]
+        self._owners = [(owner, pattern.rule) for owner, pattern in owned]
+        compiled = [_compile(pattern) for _, pattern in owned]
+        self._slow = list(enumerate(compiled))
+        self._vectorscan = _vectorscan([pattern.regex for _, pattern in owned]) if engine != "re" else None
+        if engine == "vectorscan" and self._vectorscan is None:
+            raise AskedWrongly("Vectorscan is not installed", mend="pip install hyperscan, or leave the engine open.")
+        self._left_out = [self._slow[number] for number in self._vectorscan.left_out] if self._vectorscan else []
 
     def __call__(self, document: Document) -> list[Finding]:
+        hits: dict[int, list[Hit]] = {}
+        for number, at in self._ends(document.text):
+            owner, rule = self._owners[number]
+            hits.setdefault(owner, []).append(Hit(rule, Span(at, at + 1), 0.0))
         confirmed: list[tuple[Kind, Hit]] = []
-        for detector, patterns in self._detectors:
-            hits = list(_hits(document.text, patterns))
-            if hits:
-                confirmed += ((detector.kind, hit) for hit in detector.confirm(document, hits))
-        return self._fingerprint.findings(document, _without_overlaps(confirmed)) if confirmed else []
+        whole: list[tuple[Kind, Hit]] = []
+        for owner, detector in enumerate(self._detectors):
+            always = getattr(detector, "always", None)
+            if owner in hits or (always is not None and always(document)):
+                kept = whole if getattr(detector, "overlapping", False) else confirmed
+                kept += ((detector.kind, hit) for hit in detector.confirm(document, hits.get(owner, ())))
+        if not confirmed and not whole:
+            return []
+        found = _without_overlaps(confirmed)
+        return self._fingerprint.findings(document, sorted({*found, *whole}, key=_place) if whole else found)
+
+    def _ends(self, text: str) -> Iterable[tuple[int, int]]:
+        if self._vectorscan is None:
+            return _ends(text, 0, len(text), self._slow)
+        ends = self._vectorscan.ends(text)
+        if self._left_out:
+            ends += _ends(text, 0, len(text), self._left_out)
+        if not text.isascii():
+            for start, end in _lines_with(FOLDED, text):
+                ends += _ends(text, start, end, self._slow)
+        return ends
 
 
-def scanner(detectors: Sequence[Detector], fingerprint: Fingerprinter) -> Scan:
+Engine = Literal["vectorscan", "re", "any"]
+
+
+def scanner(detectors: Sequence[Detector], fingerprint: Fingerprinter, engine: Engine = "any") -> Scan:
     """One Scan of all ``detectors``: findings sorted by span, overlapping ones of one kind reduced to the best.
 
-    Raises AskedWrongly when a pattern is no regular expression.
+    A detector's hits tell the lines on which its patterns match or may match (Vectorscan widens lookarounds), and which
+    pattern it was; a span is one character of the match. A detector may have two more attributes: ``overlapping``
+    (true: all that it confirms is kept) and ``always(document)`` (true: it is asked without a hit, too).
+
+    ``engine``: "vectorscan" (the package hyperscan), "re" (the same findings, a hundred times slower), or the first
+    that is there. Raises AskedWrongly when a pattern is no regular expression.
     """
-    return _Prefilter(detectors, fingerprint)
+    return _Prefilter(detectors, fingerprint, engine)
 
 
 def lines(text: str, hits: Sequence[Hit]) -> Iterator[tuple[int, int, frozenset[str]]]:
     """The lines ``text[start:end]`` on which hits begin, in order, each with the names of the rules that hit it.
 
-    A line longer than LONG_LINE is given as windows round its hits; they may overlap. Where a hit ends does not
-    matter, so an engine that knows only roughly where a match lies can stand in for ``re``.
+    A line longer than LONG_LINE is given as windows round its hits; they may overlap.
     """
     found: dict[tuple[int, int], set[str]] = {}
     for hit in hits:
@@ -58,9 +98,17 @@ def lines(text: str, hits: Sequence[Hit]) -> Iterator[tuple[int, int, frozenset[
         yield start, end, frozenset(rules)
 
 
-def _compile(pattern: Pattern) -> tuple[str, re.Pattern[str]]:
+def _vectorscan(regexes: Sequence[str]) -> Vectorscan | None:
     try:
-        return pattern.rule, re.compile(pattern.regex)
+        from scrubber.detectors._vectorscan import Vectorscan
+    except ImportError:
+        return None
+    return Vectorscan(regexes)
+
+
+def _compile(pattern: Pattern) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern.regex, re.MULTILINE)
     except re.error as error:
         raise AskedWrongly(
             f"the pattern of a rule is not a regular expression: {error.msg}",
@@ -69,10 +117,32 @@ def _compile(pattern: Pattern) -> tuple[str, re.Pattern[str]]:
         ) from None
 
 
-def _hits(text: str, patterns: Sequence[tuple[str, re.Pattern[str]]]) -> Iterator[Hit]:
-    for rule, regex in patterns:
-        for match in regex.finditer(text):
-            yield Hit(rule, Span(*match.span()), 0.0)
+def _ends(
+    text: str, start: int, end: int, patterns: Iterable[tuple[int, re.Pattern[str]]]
+) -> Iterator[tuple[int, int]]:
+    """The pattern and a place on every line of each match."""
+    for number, regex in patterns:
+        for match in regex.finditer(text, start, end):
+            first, last = match.start(), match.end() - 1
+            while (newline := text.find("\n", first, last)) >= 0:
+                yield number, newline
+                first = newline + 1
+            if last >= match.start():
+                yield number, last
+
+
+def _lines_with(regex: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
+    at = 0
+    while found := regex.search(text, at):
+        start = text.rfind("\n", 0, found.start()) + 1
+        end = text.find("\n", found.start())
+        at = len(text) if end < 0 else end
+        yield start, at
+
+
+def _place(found: tuple[Kind, Hit]) -> tuple[Span, Kind, str]:
+    kind, hit = found
+    return hit.span, kind, hit.rule
 
 
 def _without_overlaps(confirmed: Sequence[tuple[Kind, Hit]]) -> list[tuple[Kind, Hit]]:
@@ -84,9 +154,7 @@ def _without_overlaps(confirmed: Sequence[tuple[Kind, Hit]]) -> list[tuple[Kind,
         apart = not any(hit.span.overlaps(other.span) for other in others[max(0, place - 1) : place + 1])
         if apart and hit.span.start < hit.span.end:
             others.insert(place, hit)
-    return sorted(
-        ((kind, hit) for kind, hits in kept.items() for hit in hits), key=lambda found: (found[1].span, found[0])
-    )
+    return sorted(((kind, hit) for kind, hits in kept.items() for hit in hits), key=_place)
 
 
 def _worst_last(found: tuple[Kind, Hit]) -> tuple[float, int, int, str]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scrubber.core.errors import AskedWrongly
 from scrubber.core.fingerprint import Fingerprinter
 from scrubber.core.types import Document, Finding, Hit, Kind, Pattern, Span
 from scrubber.detectors import pii, secrets
-from scrubber.detectors.prefilter import LONG_LINE, lines, scanner
+from scrubber.detectors._vectorscan import Vectorscan
+from scrubber.detectors.prefilter import LONG_LINE, Engine, lines, scanner
 
 
 class Words:
-    """A real little detector: each of its patterns is a rule, confirmed as it was hit."""
+    """A real little detector: each of its patterns is a rule, confirmed on the lines that were hit."""
 
     def __init__(self, kind: Kind, rules: dict[str, tuple[str, float]]) -> None:
         self.kind: Kind = kind
@@ -27,18 +33,101 @@ class Words:
 
     def confirm(self, document: Document, hits: Sequence[Hit]) -> Iterator[Hit]:
         self.seen += hits
-        return (Hit(hit.rule, hit.span, self.rules[hit.rule][1]) for hit in hits)
+        for start, end, rules in lines(document.text, hits):
+            for rule in sorted(rules):
+                regex, confidence = self.rules[rule]
+                for match in re.compile(regex).finditer(document.text, start, end):
+                    yield Hit(rule, Span(*match.span()), confidence)
 
 
-def scan(text: str, *detectors: Words) -> list[Finding]:
-    return scanner(detectors, Fingerprinter(b"k" * 16))(Document("d", text))
+ENGINES: tuple[Engine, ...] = ("vectorscan", "re")
 
 
-def test_a_detector_is_handed_its_own_hits_only() -> None:
+def scan(text: str, *detectors: Words, engine: Engine = "any") -> list[Finding]:
+    return scanner(detectors, Fingerprinter(b"k" * 16), engine)(Document("d", text))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_detector_is_handed_its_own_hits_only(engine: Engine) -> None:
     one, other = Words("secret", {"a": ("a+", 1.0)}), Words("pii", {"b": ("b+", 1.0)})
-    scan("aa bb aaa", one, other)
-    assert [hit.span for hit in one.seen] == [Span(0, 2), Span(6, 9)]
-    assert [hit.rule for hit in other.seen] == ["b"]
+    scan("aa\nbb\naaa", one, other, engine=engine)
+    assert {(hit.rule, (0, 6)[hit.span.start > 3]) for hit in one.seen} == {("a", 0), ("a", 6)}
+    assert {hit.rule for hit in other.seen} == {"b"}
+    assert all(0 <= hit.span.start < 9 and hit.span.end == hit.span.start + 1 for hit in one.seen)
+
+
+# plain, lookarounds, back-references, classes that know more than ASCII, matches over lines, line starts and ends
+REGEXES = [
+    "ab+", "(?<=x)key", "(?<![a-z])id(?!x)", r"(['\"])k\w*\1", r"\w{3}", r"\d\s\d", "(?i:kiss)", r"b\s+a", "^a$",
+    "[^a-z\\n]{2}", r"a(?=\n)", "x{2,}b",
+]  # fmt: skip
+ALPHABET = "ab xkeyid'\"s1\n\r\té\u017f\u212a\u0663\u3000\x0b\x0c\x1c\x85\u2028"
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.text(ALPHABET, max_size=60))
+def test_both_engines_lead_to_the_same_findings(text: str) -> None:
+    made = [SCANS[engine](Document("d", text)) for engine in ENGINES]
+    assert made[0] == made[1]
+
+
+SCANS = {
+    engine: scanner(
+        [Words("secret", {f"r{n}": (r, 1 - n / 100)}) for n, r in enumerate(REGEXES)], Fingerprinter(b"k" * 16), engine
+    )
+    for engine in ENGINES
+}
+
+
+def test_every_line_of_a_match_is_hit() -> None:
+    for engine in ENGINES:
+        detector = Words("secret", {"a": (r"a\s*b", 1.0), "b": ("b", 1.0)})
+        scan("a\n\nb b\n", detector, engine=engine)
+        assert 3 in {hit.span.start for hit in detector.seen if hit.rule == "a"}
+
+
+def test_what_vectorscan_cannot_compile_is_left_to_re() -> None:
+    rules = {"fine": ("ab", 1.0), "empty": ("a*", 0.5), "huge": ("(?:[ab][^c]{0,900}){1,40}d", 0.9)}
+    engine = Vectorscan([regex for regex, _ in rules.values()])
+    assert 0 not in engine.left_out
+    assert engine.left_out
+    assert scan("ab aa", Words("secret", rules), engine="vectorscan") == scan(
+        "ab aa", Words("secret", rules), engine="re"
+    )
+
+
+def test_the_database_is_kept_and_a_damaged_one_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    Vectorscan(["abc"])
+    (kept,) = (tmp_path / "scrubber").iterdir()
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:20])
+    assert Vectorscan(["abc"]).ends("xabc") == [(0, 3)]
+    assert kept.read_bytes() == whole
+    Vectorscan(["abd"])
+    assert len(list((tmp_path / "scrubber").iterdir())) == 2
+
+
+def test_threads_share_one_scan() -> None:
+    engine, texts = Vectorscan(["a+b", "c"]), [f"{'a' * n}b c" * 50 for n in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(engine.ends, texts)) == [engine.ends(text) for text in texts]
+
+
+def test_a_detector_may_be_asked_without_a_hit_and_keep_what_overlaps() -> None:
+    class Whole(Words):
+        overlapping = True
+
+        def always(self, document: Document) -> bool:
+            return document.text.startswith("[")
+
+        def confirm(self, document: Document, hits: Sequence[Hit]) -> Iterator[Hit]:
+            self.seen += hits
+            return iter((Hit("one", Span(0, 3), 0.5), Hit("two", Span(1, 2), 0.9)))
+
+    detector = Whole("secret", {"a": ("zzz", 1.0)})
+    assert scan("(ini)", detector) == []
+    assert [(f.rule, f.span) for f in scan("[ini]", detector)] == [("one", Span(0, 3)), ("two", Span(1, 2))]
 
 
 def test_of_overlapping_findings_the_surer_stays_then_the_longer() -> None:

@@ -1,0 +1,149 @@
+"""All patterns in one Vectorscan database: which pattern ends where, near the speed of memory.
+
+The database is compiled in prefilter mode (a superset of what ``re`` matches: lookarounds and back-references are
+dropped) and kept in the user's cache folder, since compiling takes seconds and loading a tenth of a millisecond.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import os
+import platform
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import hyperscan
+
+FLAGS = hyperscan.HS_FLAG_PREFILTER | hyperscan.HS_FLAG_MULTILINE
+FOREIGN = "\xff"  # stands for every character that is not ASCII, in texts and in expressions
+LONGEST_REPEAT = 32  # what must be repeated more often is cut short: counting is what makes an automaton large ...
+MOST_REPEATS = 128  # ... and what may be repeated more often than this may be for ever
+_TOKEN = re.compile(
+    r"(?P<class>\[\^?\]?(?:[^\]\\]|\\.)*\])|(?P<escape>\\(?:x[0-9a-fA-F]{2}|.))|\{(?P<least>\d+)(?P<most>,\d*)?\}"
+    r"|(?P<name>\(\?P?[<=][^)>]*[)>])|(?P<other>.)",
+    re.DOTALL,
+)
+
+
+class Vectorscan:
+    """Patterns by number. ``left_out``: those that Vectorscan cannot compile even as a superset.
+
+    One object may be used by many threads.
+    """
+
+    def __init__(self, regexes: Sequence[str]) -> None:
+        numbered = dict(enumerate(regexes))
+        self._database = _database(numbered)
+        if self._database is None:
+            suited = {number: regex for number, regex in numbered.items() if _compile({number: regex}) is not None}
+            self._database = _database(suited)
+            numbered = {number: regex for number, regex in numbered.items() if number not in suited}
+        else:
+            numbered = {}
+        self.left_out = list(numbered)
+        self._threads = threading.local()  # two threads must not share a scratch space
+
+    def ends(self, text: str) -> list[tuple[int, int]]:
+        """The pattern and the offset of the last character of each match of its widened expression, in characters."""
+        found: list[tuple[int, int]] = []
+        if self._database is None:
+            return found
+
+        def event(number: int, start: int, end: int, flags: int, context: object) -> None:
+            found.append((number, end - 1))
+
+        scratch = getattr(self._threads, "scratch", None)
+        if scratch is None:
+            scratch = self._threads.scratch = hyperscan.Scratch(self._database)
+        # one byte a character, so that offsets are the text's
+        self._database.scan(text.encode("ascii", "scrubber-foreign"), match_event_handler=event, scratch=scratch)
+        return found
+
+
+def widened(regex: str) -> str:
+    """An expression for texts of bytes, that matches wherever ``regex`` does, ends there, and is cheaper.
+
+    Classes that know letters, digits and spaces of all scripts take in FOREIGN, word boundaries (which depend on them)
+    are left out, and so are the limits of long repeats.
+    """
+    return "".join(_widened(token) for token in _TOKEN.finditer(regex))
+
+
+def _widened(token: re.Match[str]) -> str:
+    text = _UNKNOWN.sub(FOREIGN, token.group())
+    if token["class"]:
+        # a negated class matches FOREIGN as it is
+        return text if text.startswith("[^") else re.sub(r"\\.", lambda escape: _MORE.get(escape[0], escape[0]), text)
+    if token["escape"]:
+        return f"[{_MORE[text]}]" if text in _MORE else "" if text[1] in "bB" else text
+    if token["least"]:
+        least, most = int(token["least"]), token["most"]
+        if least > LONGEST_REPEAT or (most or ",")[1:] and int(most[1:]) > MOST_REPEATS:
+            return f"{{{min(least, LONGEST_REPEAT)},}}"
+    return text
+
+
+# Python's spaces are more than Vectorscan's in ASCII, too
+_MORE = {"\\w": rf"\w{FOREIGN}", "\\d": rf"\d{FOREIGN}", "\\s": rf"\s\x0b\x1c-\x1f{FOREIGN}"}
+_UNKNOWN = re.compile(r"[^\x00-\x7f]")
+codecs.register_error(
+    "scrubber-foreign",
+    lambda error: (FOREIGN.encode("latin-1") * (error.end - error.start), error.end),  # type: ignore[attr-defined]
+)
+
+
+def _database(regexes: Mapping[int, str]) -> hyperscan.Database | None:
+    """From the cache, or compiled and put there; None when a pattern cannot be compiled, or there is none."""
+    if not regexes:
+        return None
+    # a database is made for one processor and one version of the library
+    facts = (
+        [(number, widened(regex)) for number, regex in regexes.items()],
+        FLAGS,
+        version("hyperscan"),
+        platform.machine(),
+        _processor(),
+    )
+    file = _folder() / f"{hashlib.sha256(repr(facts).encode()).hexdigest()[:32]}.vectorscan"
+    with suppress(OSError, hyperscan.error):
+        return hyperscan.loadb(file.read_bytes(), hyperscan.HS_MODE_BLOCK)
+    database = _compile(regexes)
+    if database is not None:
+        with suppress(OSError):  # a read-only home: compiled anew each time
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            partial = file.with_suffix(f".{os.getpid()}")
+            partial.write_bytes(hyperscan.dumpb(database))
+            partial.replace(file)
+    return database
+
+
+def _compile(regexes: Mapping[int, str]) -> hyperscan.Database | None:
+    database = hyperscan.Database()
+    try:
+        database.compile(
+            expressions=[widened(regex).encode("latin-1") for regex in regexes.values()],
+            ids=list(regexes),
+            elements=len(regexes),
+            flags=[FLAGS] * len(regexes),
+        )
+    except hyperscan.error:
+        return None
+    return database
+
+
+def _processor() -> str:
+    """What tells processors apart whose instructions differ."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                return line
+    return platform.processor()
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scrubber"

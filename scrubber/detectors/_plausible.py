@@ -2,35 +2,64 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from math import log2
+from typing import Literal
+
+# Drawn at random; chosen by a person (hunter2); a word of a language, which a password can be; hexadecimal.
+Verdict = Literal["drawn", "chosen", "word", "digest"]
 
 PLACEHOLDER = re.compile(
     r"example|placeholder|change.?me|change.?this|replace.?(?:me|this|with)|your.{0,12}(?:key|token|secret|pass|here)"
-    r"|insert.{0,8}here|dummy|sample|redacted|deadbeef|cafebabe|not.?a.?real|foo.?bar|\btodo\b|fixme"
+    r"|insert.{0,8}here|dummy|fake|mock|bogus|sample|redacted|deadbeef|cafebabe|not.?a.?real|foo.?bar|\btodo\b|fixme"
     r"|x{4,}|\*{3,}|\.{3,}|#{4,}|_{4,}",
     re.IGNORECASE,
 )
 # Interpolation and references: {x}, ${x}, #{x}, {{ x }}, %(x)s, %s, <x>, $(x), $X.
-TEMPLATE = re.compile(r"[$#%]?\{[^{}]*\}|%\(\w+\)|%[sdr](?!\w)|<[^<>]*>|^\$\(?\w+\)?$")
+TEMPLATE = re.compile(r"[$#%]?\{[^{}]*\}|%\(\w+\)|%[sdr]|<[^<>]*>|^\$\(?\w+\)?$")
 REPEATED = re.compile(r"([^A])\1{5}")  # base64 of zero bytes is a run of A, also in live keys
-STOCK = re.compile(
-    r"(?:my|the|new|old|test)?[_\-]?(?:pass(?:word|wd|phrase)?|pwd|secret|token|key|none|null|default|admin|root|user)[\d!]*",
-    re.I,
+# What a word says that tells what it stands for and not what it is: password, client-secret, access_token_1.
+DESCRIBING = frozenset((
+    "access", "an", "any", "api", "app", "auth", "authorization", "bad", "basic", "bearer", "bool", "boolean", "bytes",
+    "changed", "client", "code", "confirm", "correct", "credential", "credentials", "current", "customer", "db", "default",
+    "disabled", "email", "empty", "enabled", "enter", "env", "expired", "false", "field", "file", "forgot", "grant", "hash",
+    "hashed", "hidden", "id", "input", "int", "integer", "invalid", "is", "jwt", "key", "keys", "login", "missing", "my",
+    "name", "new", "no", "none", "not", "null", "number", "oauth", "object", "old", "optional", "param", "pass", "passcode",
+    "passphrase", "passwd", "password", "passwords", "path", "pin", "plain", "private", "prompt", "public", "pw", "pwd",
+    "query", "refresh", "required", "reset", "secret", "secrets", "secure", "security", "service", "session", "set", "shared",
+    "show", "signing", "some", "str", "string", "text", "the", "this", "token", "tokens", "true", "type", "unknown",
+    "undefined", "unset", "update", "user", "username", "valid", "value", "verify", "visible", "weak", "wrong",
+    "clave", "contrasena", "haslo", "heslo", "kennwort", "parola", "passwort", "salasana", "senha", "wachtwoord",
+))  # fmt: skip
+ALGORITHM = re.compile(
+    r"(?:pbkdf2|sha|md|aes|rsa|ed|ec|ecdsa|dsa|hs|rs|es|ps|oauth|base|utf|x|v|argon|blake|bcrypt|scrypt|hmac|p|curve|des)"
+    r"[\-_]?\d.{0,12}",
+    re.IGNORECASE,
 )
+LOWER_WORD = re.compile(r"[a-z]{4,20}")
+LETTERS_THEN_SIGNS = re.compile(r"[A-Za-z]{3,}[\d!@#$]+")
+EXPRESSION = re.compile(r"\\+[wdsWDSb]|\[\^|\(\?|[\])][+*]")  # a regular one
+NAME_SHARE = 0.7
+WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")  # some providers' keys are UUIDs
 WORDLIKE = re.compile(r"[a-z]+(?:[_\-.][a-z]+)*\d?|[A-Z]+(?:[_\-.][A-Z]+)*\d?|[A-Z][a-z]+\d?")
 # Code and not a value: a call, an index, a dotted or slashed name, a flag, a path, a URL, a name in any case.
 REFERENCE = re.compile(
     r"[\w.\-]+[(\[].*|[A-Za-z_][\w\-]*(?:(?:\.|::|->|/)[A-Za-z_][\w\-]*)+[/?]?|[./~].*|--?[a-z][\w\-]*=?"
     r"|[A-Za-z]+(?:[_\-][A-Za-z]+)*[_\-]?\d?|[a-z]+(?:[A-Z][a-z]+)+|[a-z][a-z0-9+.\-]*://.*"
 )
+HEXADECIMAL = re.compile(r"[0-9a-fA-F]{32,}")
+LEAST_RUN, LEAST_PIECE = 24, 16  # characters; a piece is what separators leave: names and paths have short ones
+PIECE = re.compile(r"[A-Za-z0-9+=]+")
 CLASS_CHANGES = 0.34  # least share in two-case strings; 99 % of random base-62 strings of 20 characters have more
 CLASS_CHANGES_ONE_CASE = 0.22  # the same for base-36 and hexadecimal
-WORD_SHARE = 0.34  # most characters in runs of four or more lower-case letters, where both cases occur
+WORD_SHARE = 0.5  # most characters in words of three or more lower-case letters, where both cases occur
 NAME_PREFIX = re.compile(r"(?:[A-Za-z]{2,10}[_\-.]){1,2}(?=.{12})")  # as in NRAK-..., sm_pat_...
-WORD_RUN = re.compile(r"[a-z]{4,}")
+WORD_RUN = re.compile(r"[A-Z]?[a-z]{3,}")
 SEPARATORS = re.compile(r"[_\-.]")
 CODE_CHARACTERS = re.compile(r"[\s<>,;(){}\[\]\\'\"`]")
 RELATIVE_ENTROPY = 0.72  # of the most that so many characters of the alphabet can have
@@ -42,8 +71,18 @@ def is_placeholder(value: str) -> bool:
         PLACEHOLDER.search(value)
         or TEMPLATE.search(value)
         or REPEATED.search(value)
-        or STOCK.fullmatch(value)
+        or is_describing(value)
         or _longest_count(value) >= 8
+    )
+
+
+def is_describing(value: str, name: Sequence[str] = ()) -> bool:
+    """A value that only says what it stands for, or what its ``name`` says, perhaps with a digit: ``my-token-1``."""
+    words = [word.lower() for word in WORDS.findall(value)]
+    return (
+        bool(words)
+        and all(word in DESCRIBING or word in name for word in words)
+        and sum(map(len, words)) >= len(re.sub(r"[\W_]", "", value)) - 1
     )
 
 
@@ -74,20 +113,83 @@ def looks_random(value: str) -> bool:
     return class_changes(value) >= CLASS_CHANGES and in_words <= WORD_SHARE
 
 
-def looks_like_password(value: str) -> bool:
-    """Whether a value given to a password variable can be one: no word, code, template or sentence; two classes."""
-    return (
-        6 <= len(value) <= 128
-        and not any(character.isspace() for character in value)
-        and len({_character_class(character) for character in value}) >= 2
-        and not is_placeholder(value)
-        and (not is_reference(value) or (len(value) >= 8 and class_changes(value) > 0.4))
-    )
+def judge(value: str, holds: Literal["password", "key"], name: Sequence[str]) -> Verdict | None:
+    """What a value can be that is given to a name of these words; None where it is no credential."""
+    if (
+        PLACEHOLDER.search(value)
+        or TEMPLATE.search(value)
+        or EXPRESSION.search(value)
+        or ALGORITHM.fullmatch(value)
+        or is_describing(value, name)
+    ):
+        return None
+    return _judge_key(value) if holds == "key" else _judge_password(value, name)
+
+
+def judge_nameless(value: str) -> Verdict | None:
+    """What a long string can be that nothing names: only characters drawn from both cases can be a key."""
+    short = len(value) < LEAST_RUN or max(map(len, PIECE.findall(value))) < LEAST_PIECE
+    if short or is_placeholder(value) or not looks_random(value) or _is_encoded_text(value):
+        return None
+    if value.lower() == value or value.upper() == value:  # names, paths and UUIDs, too
+        return "digest" if HEXADECIMAL.fullmatch(value) else None
+    return "drawn"
+
+
+def _is_encoded_text(value: str) -> bool:
+    """Whether base64 of text, which any reader sees through, and no drawn bytes."""
+    try:
+        return base64.b64decode(value[: len(value) // 4 * 4]).decode("ascii").isprintable()
+    except ValueError:
+        return False
+
+
+def _judge_key(value: str) -> Verdict | None:
+    if len(value) < 8 or REPEATED.search(value) or _longest_count(value) >= 8 or _counts(value):
+        return None
+    if looks_random(value) or UUID.fullmatch(value):
+        return "drawn"
+    return "chosen" if _is_mixed(value) and not is_reference(value) and not _is_name(value) else None
+
+
+def _judge_password(value: str, name: Sequence[str]) -> Verdict | None:
+    if LOWER_WORD.fullmatch(value):
+        return "word" if tuple(name) != ("pass",) else None  # which is also a verb, and a band of a filter
+    if LETTERS_THEN_SIGNS.fullmatch(value) or value.isdecimal():
+        return "chosen"
+    if is_reference(value) and not (len(value) >= 8 and class_changes(value) > 0.4):
+        return None
+    if len(value) >= 12 and looks_random(value):
+        return "drawn"
+    return "chosen" if _is_mixed(value) else None
+
+
+def _is_mixed(value: str) -> bool:
+    return any(map(str.isalpha, value)) and not value.strip("_-.:/#@*!?").isalpha()
+
+
+def _is_name(value: str) -> bool:
+    """Words in a row, with separators or humps, as identifiers are, even where a digit stands among them."""
+    words = WORDS.findall(value)
+    return len(words) > 1 and sum(len(word) for word in words if len(word) > 2) >= NAME_SHARE * len(value)
+
+
+def _counts(value: str) -> bool:
+    """``1a2b3c4d``: letters that count, digits that count."""
+    letters = "".join(filter(str.isalpha, value.lower()))
+    digits = "".join(filter(str.isdigit, value))
+    return _longest_count(letters) >= min(6, len(letters)) > 2 and _longest_count(digits) >= min(6, len(digits)) > 2
 
 
 def looks_like_url_password(value: str) -> bool:
     """The same between the colon and the at sign of a URL, a place that holds passwords and little else."""
     return len(value) >= 4 and not value.isdecimal() and not is_placeholder(value) and not WORDLIKE.fullmatch(value)
+
+
+def is_word_for_url(value: str, user: str, host: str) -> bool:
+    """A word as password of a URL, as development databases have: not where user or host only stand for others."""
+    names_nobody = is_describing(user) or PLACEHOLDER.search(f"{user} {host}")
+    return bool(LOWER_WORD.fullmatch(value)) and not names_nobody and not is_placeholder(value)
 
 
 def entropy(value: str) -> float:

@@ -1,4 +1,4 @@
-"""Credentials: the rules of detect-secrets used as a library, token formats of our own, and filters for precision.
+"""Credentials: token formats, expressions of detect-secrets, and values given to telling names, each held to its context.
 
 detect-secrets' plug-ins are asked only for their regular expressions and validators. Its settings, which are one object
 per process, and its network verification are never touched.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from detect_secrets.filters import heuristic
 from detect_secrets.plugins import (
@@ -16,139 +16,182 @@ from detect_secrets.plugins import (
     aws,
     azure_storage_key,
     basic_auth,
-    cloudant,
-    discord,
-    github_token,
     gitlab_token,
-    ibm_cloud_iam,
-    ibm_cos_hmac,
     jwt,
-    keyword,
     mailchimp,
     npm,
-    openai,
     private_key,
-    pypi_token,
-    sendgrid,
     slack,
-    softlayer,
-    square_oauth,
-    stripe,
     telegram_token,
     twilio,
 )
-from detect_secrets.plugins.high_entropy_strings import Base64HighEntropyString, HexHighEntropyString
-from detect_secrets.util.filetype import determine_file_type
 
+from scrubber.core.syntax import BARE_STRINGS, GRAMMARS, Context, contexts
 from scrubber.core.types import Detector, Document, Hit, Kind, Pattern, Span
-from scrubber.detectors._assignments import HEADS, assigned
+from scrubber.detectors import _rules
+from scrubber.detectors._assignments import BARE_FORMS, NAMED_FORMS, PATTERNS, Given, assigned, names_credential
 from scrubber.detectors._plausible import (
+    Verdict,
     is_drawn,
     is_placeholder,
-    looks_like_password,
+    is_word_for_url,
+    judge,
+    judge_nameless,
     looks_like_url_password,
-    looks_random,
 )
-from scrubber.detectors._token_formats import TOKEN_FORMATS
 from scrubber.detectors.prefilter import lines
 
-Finder = Callable[[Document, int, int], Iterable[Hit]]  # finds values on the line text[start:end]
+# The whole of a confidence: what the pattern is worth, then what the value looks like, then where it stands. The
+# balanced profile keeps .5 and more: a password that is a word, or a key without a name, passes only in plain code.
+PATTERN = {
+    "a provider's token format": 0.95,
+    "an expression of detect-secrets": 0.9,
+    "the block of a private key": 0.95,
+    "a web token with a valid header": 0.85,
+    "the password of a URL": 0.85,
+    "a value given to the name of a credential": 0.7,
+    "a long random string between quotes": 0.5,
+}
+VALIDATION = {
+    "its characters look drawn": 0.0,
+    "it looks like a password that a person chose": -0.1,
+    "it is a word, which no key is but some passwords are": -0.2,
+    "it is hexadecimal and has no telling name, as digests": -0.2,
+}
+VERDICTS = dict(zip(get_args(Verdict), VALIDATION, strict=True))
+CONTEXT = {"literal": 0.0, "docstring": -0.3}
+
+
+class Candidate(NamedTuple):
+    """A value that a pattern and its validation let through.
+
+    The hit's confidence is its rule's own worth, or 0 for that of PATTERN. ``given``: how the value is given, where the
+    verdict hangs on its context.
+    """
+
+    hit: Hit
+    pattern: str
+    validation: str
+    given: str = ""
+
+
+Finder = Callable[[Document, int, int], Iterable[Candidate]]  # finds values on the line text[start:end]
 
 
 class Plugin(NamedTuple):
     """A plug-in of detect-secrets.
 
-    ``key`` and ``superset`` name and make the pattern that hits every line on which an expression matches; without
-    a superset, the patterns of our own format of that rule do. ``group`` is the group that is the value, in an
+    ``superset`` hits every line on which an expression matches. ``group`` is the group that is the value, in an
     expression that has so many; 0 is the whole match.
     """
 
     rule: str
     expressions: Sequence[re.Pattern[str]]
-    superset: str = ""
+    superset: str
     group: int = 0
-    confidence: float = 0.9
-    key: str = ""
 
 
-LONG_RUN = r"[A-Za-z0-9_\-]{44}"
-QUOTED_RUN = r"""['"][A-Za-z0-9+/\\\-_=]{20,}['"]"""
+# Those that know a format better than our own rules, or as well by another way.
 PLUGINS = (
-    Plugin("artifactory-token", artifactory.ArtifactoryDetector.denylist, r"A(?:KC|P[\dA-F])[a-zA-Z0-9]{8}", 0, 0.6),
-    Plugin("aws-access-key", aws.AWSKeyDetector.denylist[:1]),
-    Plugin("aws-secret-key", aws.AWSKeyDetector.denylist[1:], QUOTED_RUN, 1, 0.9, "quoted-run"),
+    Plugin("artifactory-token", artifactory.ArtifactoryDetector.denylist, r"A(?:KC|P[\dA-F])[a-zA-Z0-9]{8}"),
+    Plugin("aws-secret-key", aws.AWSKeyDetector.denylist[1:], r"""[aA][wW][sS].{0,50}['"][0-9a-zA-Z/+]{40}""", 1),
     Plugin("azure-storage-key", azure_storage_key.AzureStorageKeyDetector.denylist, r"AccountKey="),
-    Plugin("basic-auth", basic_auth.BasicAuthDetector.denylist, r"://[^\s/]+@", 1, 0.8),
-    Plugin("cloudant-key", cloudant.CloudantDetector.denylist, r"[cC][lL](?:[oO][uU]|[_\-]?[aAkKpPtT])", 1, 0.6),
-    Plugin("discord-bot-token", discord.DiscordBotTokenDetector.denylist),
-    Plugin("github-token", github_token.GitHubTokenDetector.denylist),
-    Plugin("gitlab-token", gitlab_token.GitLabTokenDetector.denylist, r"GR1348941"),
-    Plugin("ibm-cloud-iam-key", ibm_cloud_iam.IbmCloudIamDetector.denylist, LONG_RUN, 1, 0.6, "long-run"),
-    Plugin("ibm-cos-hmac-key", ibm_cos_hmac.IbmCosHmacDetector.denylist, LONG_RUN, 1, 0.6, "long-run"),
+    Plugin("basic-auth", basic_auth.BasicAuthDetector.denylist, r"://[^\s/]+@", 1),
+    Plugin("gitlab-token", gitlab_token.GitLabTokenDetector.denylist, r"GR1348941|gl[a-z]{2,5}-[A-Za-z0-9_\-]{20}"),
     Plugin("mailchimp-key", mailchimp.MailchimpDetector.denylist, r"-us\d"),
     Plugin("npm-token", npm.NpmDetector.denylist, r"/:_authToken=", 1),
-    Plugin("openai-key", openai.OpenAIDetector.denylist),
-    Plugin("pypi-token", pypi_token.PypiTokenDetector.denylist),
-    Plugin("sendgrid-key", sendgrid.SendGridDetector.denylist),
     Plugin("slack-token", slack.SlackDetector.denylist[:1], r"[xX][oO][xX][abeoprsABEOPRS]-\d"),
     Plugin("slack-webhook", slack.SlackDetector.denylist[1:], r"\.[sS][lL][aA][cC][kK]\."),
-    Plugin("softlayer-key", softlayer.SoftlayerDetector.denylist, LONG_RUN, 1, 0.6, "long-run"),
-    Plugin("square-token", square_oauth.SquareOAuthDetector.denylist),
-    Plugin("stripe-key", stripe.StripeDetector.denylist),
-    Plugin("telegram-bot-token", telegram_token.TelegramBotTokenDetector.denylist, r":[0-9A-Za-z_\-]{35}"),
-    Plugin("twilio-key", twilio.TwilioKeyDetector.denylist, r"[CK][a-z0-9]{32}"),
+    Plugin("telegram-bot-token", telegram_token.TelegramBotTokenDetector.denylist, r"\d{8}:[0-9A-Za-z_\-]{35}"),
+    Plugin("twilio-key", twilio.TwilioKeyDetector.denylist, r"(?:AC|SK)[a-z0-9]{32}"),
 )
 
 # A URL's userinfo may hold the sub-delimiters that detect-secrets excludes, and an @ of its own.
-URL_PASSWORD = re.compile(r"://[^\s:/?#@'\"`<>()]*:((?:[^\s@/'\"`<>\\]|@(?=[^\s/'\"`@]*@))+)@[\w\[]")
+URL_PASSWORD = re.compile(r"://([^\s:/?#@'\"`<>()]*):((?:[^\s@/'\"`<>\\]|@(?=[^\s/'\"`@]*@))+)@([\w\[][\w.\-]*)")
 # The lazy last part of detect-secrets' expression leaves the signature out.
 JSON_WEB_TOKEN = re.compile(r"eyJ[A-Za-z0-9_\-=]{8,}\.[A-Za-z0-9_\-=]{4,}(?:\.[A-Za-z0-9_\-+/=]*)?")
 KEY_HEADERS = tuple(private_key.PrivateKeyDetector.denylist)
 KEY_END = re.compile(r"-----END|Private-MAC")
 KEY_LINE = re.compile(r"[A-Za-z0-9+/=]{32,}")
 MOST_KEY_CHARACTERS = 16_384
+MOST_NAMELESS = 256  # lines with a random string and no name: more are a table of data, and nobody's credentials
 MOST_HEADER_CHARACTERS = 400  # PGP and PuTTY put comment lines between the header and the key
+# A digit among the first characters keeps the names of functions out, and 6 % of drawn strings.
+LONG_RUN = r"""['"][A-Za-z+/=_\-]{0,15}[0-9][A-Za-z0-9+/=_\-]{14,}['"]"""
+RUN = re.compile(LONG_RUN)
 # Digests, public keys and alphabets are random too; what a line says about itself tells them apart.
 DIGEST_LINE = re.compile(
     r"sha[-_]?\d|sha(?![a-z])|\bgit|md5|hash|digest|integrity|checksum|commit|revision|crc|fingerprint|etag|blake|uuid|guid|\bid\b"
     r"|public|certificate|alphabet|charset|base64|b64|nonce|salt|signature|src=|fromhex|unhexlify",
     re.IGNORECASE,
 )
-UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")  # some providers' keys are UUIDs
 EDGE = " \t'\"`"
+ASKED = re.compile(r"(?:get|find|load|read|fetch|lookup|has|require|is)(?=[A-Z_]|$)", re.ASCII)  # for what has a name
+MADE = frozenset(
+    ("byte", "bytes", "bytearray", "str", "string", "String", "text", "SecretStr", "SecretString", "Secret")
+)
 
 
 class SecretsDetector:
-    """The Detector of credentials. Confidence: .9 a format, .8 a place for passwords, .6 a telling name, .5 entropy."""
+    """The Detector of credentials. Its confidences are PATTERN + VALIDATION + CONTEXT."""
 
     kind: Kind = "secret"
 
     def __init__(self) -> None:
         self._patterns: dict[Pattern, None] = {}
         self._finders: dict[str, list[Finder]] = {}
-        for row in TOKEN_FORMATS:
-            self._add(row.rule, _format_finder(row.rule, row.regex), row.head or row.regex)
+        for row in _rules.token_formats():
+            self._add(row.rule, _rule_finder(row), _rules.prefilter(row))
         for plugin in PLUGINS:
-            self._add(plugin.key or plugin.rule, _plugin_finder(plugin), plugin.superset)
-        self._add("basic-auth", _url_passwords)
+            self._add(f"{plugin.rule}/detect-secrets", _plugin_finder(plugin), plugin.superset)
+        self._add("basic-auth", _url_passwords, r"://[^\s/]+@")
         self._add("json-web-token", _web_tokens, r"eyJ[A-Za-z0-9_\-=]{8}")
         self._add("private-key", _private_keys, r"BEGIN [A-Z0-9 ]{0,20}PRIVATE KEY", r"PuTTY-User-Key-File-")
-        self._add("keyword-assignment", _assignments, *HEADS)
-        self._add("quoted-run", _entropy_finder(), QUOTED_RUN)
+        self._add("keyword-assignment", _assignments, *PATTERNS)
+        self._add("high-entropy", _long_runs, LONG_RUN)
 
     def _add(self, key: str, finder: Finder, *regexes: str) -> None:
         self._finders.setdefault(key, []).append(finder)
-        self._patterns |= dict.fromkeys(Pattern(key, regex) for regex in regexes if regex)
+        self._patterns |= dict.fromkeys(Pattern(key, regex) for regex in regexes)
 
     def patterns(self) -> Sequence[Pattern]:
         return list(self._patterns)
 
     def confirm(self, document: Document, hits: Sequence[Hit]) -> Iterator[Hit]:
         """The credentials on the lines that were hit; a span is the value alone, without quotes or name."""
-        for start, end, keys in lines(document.text, hits):
-            for key in sorted(keys):
-                for finder in self._finders[key]:
-                    yield from finder(document, start, end)
+        for hit, _, _, _ in self._weighed(document, hits):
+            yield hit
+
+    def explain(self, document: Document, hit: Hit) -> list[str]:
+        """Why ``hit`` was confirmed: pattern, validation and context, each with its weight; never the value."""
+        first = max(0, hit.span.start - MOST_HEADER_CHARACTERS)
+        # a key's header or a rule's context may stand some lines above the value
+        places = {
+            hit.span.start,
+            *(first + match.start() for match in re.finditer(r"\n", document.text[first : hit.span.start])),
+        }
+        near = [Hit(key, Span(at, at + 1), 0.0) for key in self._finders for at in places]
+        for found, *reasons in self._weighed(document, near):
+            if found == hit:
+                return reasons
+        return ["not found by this detector"]
+
+    def _weighed(self, document: Document, hits: Sequence[Hit]) -> Iterator[tuple[Hit, str, str, str]]:
+        hit_lines = list(lines(document.text, hits))
+        table = sum("high-entropy" in keys for _, _, keys in hit_lines) > MOST_NAMELESS
+        candidates = [
+            candidate
+            for start, end, keys in hit_lines
+            for key in sorted(keys - {"high-entropy"} if table else keys)
+            for finder in self._finders[key]
+            for candidate in finder(document, start, end)
+        ]
+        asked = [candidate for candidate in candidates if candidate.given]
+        around = iter(contexts(document.text, document.language, [candidate.hit.span for candidate in asked]))
+        for candidate in candidates:
+            place = _place(candidate, next(around), document.language) if candidate.given else "literal"
+            if place is not None:
+                yield _weigh(candidate, place)
 
 
 def detector() -> Detector:
@@ -156,21 +199,53 @@ def detector() -> Detector:
     return SecretsDetector()
 
 
-def _format_finder(rule: str, regex: str) -> Finder:
-    bounded = re.compile(rf"(?<![A-Za-z0-9_]){regex}(?![A-Za-z0-9])")
+def explain(document: Document, hit: Hit) -> list[str]:
+    """Why the detector confirmed ``hit`` in ``document``: one sentence each for pattern, validation and context."""
+    return SecretsDetector().explain(document, hit)
 
-    def find(document: Document, start: int, end: int) -> Iterator[Hit]:
-        for match in bounded.finditer(document.text, start, end):
-            if is_drawn(match.group()):
-                yield Hit(rule, Span(*match.span()), 0.95)
 
-    return find
+def _weigh(candidate: Candidate, place: str) -> tuple[Hit, str, str, str]:
+    hit, pattern, validation, _ = candidate
+    worth = hit.confidence or PATTERN[pattern]
+    confidence = max(0.0, round(worth + VALIDATION[validation] + CONTEXT[place], 2))
+    return (
+        Hit(hit.rule, hit.span, confidence),
+        f"pattern: {pattern} ({worth:.2f})",
+        f"validation: {validation} ({VALIDATION[validation]:+.2f})",
+        f"context: {place} ({CONTEXT[place]:+.2f})",
+    )
+
+
+def _place(candidate: Candidate, context: Context, language: str | None) -> str | None:
+    """The row of CONTEXT for a candidate, or None where its context says that it is no value at all."""
+    if context.indirect or context.place in ("identifier", "number"):
+        return None
+    if candidate.given in BARE_FORMS:
+        if context.place == "code":
+            return None
+    elif candidate.given in NAMED_FORMS and context.name and not names_credential(context.name):
+        return None
+    if candidate.given == "quoted" and context.call and context.call not in MADE:
+        return None
+    if candidate.given == "argument" and not context.call and language in GRAMMARS:  # two of a list of names
+        return None
+    if candidate.given == "setter" and ASKED.match(context.call):
+        return None
+    return "docstring" if context.place == "docstring" else "literal"
+
+
+def _rule_finder(row: _rules.TokenFormat) -> Finder:
+    def search(document: Document, start: int, end: int) -> Iterator[Candidate]:
+        for hit in _rules.find(row, document.text, start, end):
+            yield Candidate(hit, "a provider's token format", VERDICTS["drawn"])
+
+    return search
 
 
 def _plugin_finder(plugin: Plugin) -> Finder:
     accepted = looks_like_url_password if plugin.rule == "basic-auth" else is_drawn
 
-    def find(document: Document, start: int, end: int) -> Iterator[Hit]:
+    def find(document: Document, start: int, end: int) -> Iterator[Candidate]:
         text = document.text
         line = text[start:end]  # a copy: expressions with ^ and $ mean the line's
         for expression in plugin.expressions:
@@ -179,24 +254,29 @@ def _plugin_finder(plugin: Plugin) -> Finder:
                 cut = text[span.start - 1 : span.start].isalnum() or text[span.end : span.end + 1].isalnum()
                 # A whole match that is a piece of something longer, such as an encoded image, is none.
                 if not (plugin.group == 0 and cut) and accepted(text[span.start : span.end]):
-                    yield Hit(plugin.rule, span, plugin.confidence)
+                    yield _sure(plugin.rule, span, "an expression of detect-secrets")
 
     return find
 
 
-def _url_passwords(document: Document, start: int, end: int) -> Iterator[Hit]:
+def _url_passwords(document: Document, start: int, end: int) -> Iterator[Candidate]:
     for match in URL_PASSWORD.finditer(document.text, start, end):
-        if looks_like_url_password(match.group(1)):
-            yield Hit("basic-auth", Span(*match.span(1)), 0.85)
+        user, value, host = match.groups()
+        if looks_like_url_password(value):
+            yield _sure("basic-auth", Span(*match.span(2)), "the password of a URL")
+        elif is_word_for_url(value, user, host):
+            yield Candidate(
+                Hit("basic-auth", Span(*match.span(2)), 0.0), "the password of a URL", VERDICTS["word"], "url"
+            )
 
 
-def _web_tokens(document: Document, start: int, end: int) -> Iterator[Hit]:
+def _web_tokens(document: Document, start: int, end: int) -> Iterator[Candidate]:
     for match in JSON_WEB_TOKEN.finditer(document.text, start, end):
         if jwt.JwtTokenDetector.is_formally_valid(match.group()):
-            yield Hit("json-web-token", Span(*match.span()), 0.85)
+            yield _sure("json-web-token", Span(*match.span()), "a web token with a valid header")
 
 
-def _private_keys(document: Document, start: int, end: int) -> Iterator[Hit]:
+def _private_keys(document: Document, start: int, end: int) -> Iterator[Candidate]:
     """The body of a key, from its first to its last line of base64. A header without a body is no secret."""
     text = document.text
     for header in (match for regex in KEY_HEADERS for match in regex.finditer(text, start, end)):
@@ -206,64 +286,49 @@ def _private_keys(document: Document, start: int, end: int) -> Iterator[Hit]:
         if body and body[0].start() - header.end() < MOST_HEADER_CHARACTERS and not is_placeholder(body[0].group()):
             last = stop.start() if stop else body[-1].end()
             value = re.sub(r"(?:\\[nr]|[^A-Za-z0-9+/=])+$", "", text[body[0].start() : last])
-            yield Hit("private-key", Span(body[0].start(), body[0].start() + len(value)), 0.95)
+            span = Span(body[0].start(), body[0].start() + len(value))
+            yield _sure("private-key", span, "the block of a private key")
 
 
-def _assignments(document: Document, start: int, end: int) -> Iterator[Hit]:
-    line = document.text[start:end]
-    groups = keyword.REGEX_BY_FILETYPE.get(
-        determine_file_type(document.path or ""), keyword.QUOTES_REQUIRED_DENYLIST_REGEX_TO_GROUP
-    )
-    given = list(assigned(line, document.language))
-    for regex, group in groups.items():
-        for match in regex.finditer(line):
-            first, last = match.span(group)
-            given.append(((line[match.start() : first] + line[last : match.end()]).lower(), first, last))
-    for name, first, last in given:
-        span = _trimmed(document.text, start, first, last)
-        value = document.text[span.start : span.end]
-        accepted = looks_like_password if "pass" in name or "pwd" in name else looks_random
-        named_key = UUID.fullmatch(value) and name.endswith(("key", "token", "secret"))
-        if accepted(value) and (named_key or not _is_filtered(value, line, document)):
-            yield Hit("keyword-assignment", span, 0.5 if named_key else 0.6)
+def _assignments(document: Document, start: int, end: int) -> Iterator[Candidate]:
+    text = document.text
+    for given in assigned(text[start:end]):
+        span = _trimmed(text, start, given.start, given.end)
+        value = text[span.start : span.end]
+        verdict = judge(value, given.holds, given.words)
+        if verdict and _is_accepted(given, verdict, document, text[span.end : span.end + 1]):
+            yield Candidate(
+                Hit("keyword-assignment", span, 0.0),
+                "a value given to the name of a credential",
+                VERDICTS[verdict],
+                given.form,
+            )
 
 
-def _entropy_finder() -> Finder:
-    plugins = (("high-entropy-hex", HexHighEntropyString(), 32), ("high-entropy-base64", Base64HighEntropyString(), 20))
-
-    def find(document: Document, start: int, end: int) -> Iterator[Hit]:
-        line = document.text[start:end]
-        if DIGEST_LINE.search(line):
-            return
-        for rule, plugin, least in plugins:
-            for match in plugin.regex.finditer(line):
-                value = match.group(2)
-                if (
-                    len(value) >= least
-                    and plugin.calculate_shannon_entropy(value) > plugin.entropy_limit
-                    and looks_random(value)
-                    and not _is_filtered(value, line, document)
-                ):
-                    yield Hit(rule, Span(start + match.start(2), start + match.end(2)), 0.5)
-
-    return find
-
-
-def _is_filtered(value: str, line: str, document: Document) -> bool:
-    """detect-secrets' heuristics for values that only look like credentials."""
+def _is_accepted(given: Given, verdict: str, document: Document, following: str) -> bool:
+    """Whether the way in which a value is given allows for what it looks like."""
     name = document.path or document.id
-    return bool(
-        is_placeholder(value)
-        or heuristic.is_sequential_string(value)
-        or heuristic.is_potential_uuid(value)
-        or heuristic.is_templated_secret(value)
-        or heuristic.is_prefixed_with_dollar_sign(value)
-        or heuristic.is_not_alphanumeric_string(value)
-        or heuristic.is_likely_id_string(value, line)
-        or heuristic.is_indirect_reference(f"value = {value}")
-        or heuristic.is_lock_file(name)
-        or heuristic.is_swagger_file(name)
-    )
+    if heuristic.is_lock_file(name) or heuristic.is_swagger_file(name):
+        return False
+    if given.form in ("quoted", "header", "element"):
+        return True
+    if given.form == "word":
+        return document.language in BARE_STRINGS
+    return verdict != "word" and not (given.form in ("bare", "flag") and following in ("(", "[", "{") and following)
+
+
+def _long_runs(document: Document, start: int, end: int) -> Iterator[Candidate]:
+    if DIGEST_LINE.search(document.text, start, end):
+        return
+    for match in RUN.finditer(document.text, start, end):
+        span = Span(match.start() + 1, match.end() - 1)
+        if found := judge_nameless(document.text[span.start : span.end]):
+            rule = "high-entropy-hex" if found == "digest" else "high-entropy-base64"
+            yield Candidate(Hit(rule, span, 0.0), "a long random string between quotes", VERDICTS[found], "nameless")
+
+
+def _sure(rule: str, span: Span, pattern: str) -> Candidate:
+    return Candidate(Hit(rule, span, 0.0), pattern, VERDICTS["drawn"])
 
 
 def _trimmed(text: str, offset: int, first: int, last: int) -> Span:

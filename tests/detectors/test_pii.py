@@ -26,7 +26,8 @@ PLACES = (
 
 
 def found(text: str) -> list[tuple[str, str]]:
-    return [(finding.rule, text[finding.span.start : finding.span.end]) for finding in SCAN(Document("d", text))]
+    findings = SCAN(Document("d", text))
+    return [(f.rule, text[f.span.start : f.span.end]) for f in findings if f.confidence >= 0.5]
 
 
 def missed(rule: str, values: list[str]) -> list[str]:
@@ -60,6 +61,10 @@ def test_an_address_of_an_invented_person_at_an_invented_company_is_found() -> N
         f"icon = 'logo{AT}2x.png'",
         f"sender = 'noreply{AT}tidalforge.io'",
         f"c = a {AT} b.T",
+        f"to = 'ana{AT}zzz.org'",
+        f"to = 'ana{AT}test.de'",
+        f"list = 'tidalforge-users{AT}tidalforge.io'",
+        f"Message-Id: <20240919.4711{AT}tidalforge.io>",
     ],
 )
 def test_addresses_of_nobody_are_left_alone(text: str) -> None:
@@ -87,6 +92,10 @@ def test_a_public_ipv4_address_is_found() -> None:
         ((52, 61, 70, 80), "OID = '1.{}.3'"),
         ((52, 61, 70, 0), "network = '{}/24'"),
         ((300, 61, 70, 80), "x = '{}'"),
+        ((1, 3, 101, 112), "KEY = ObjectIdentifier('{}')"),
+        ((1, 2, 3, 64), "x = '{}'"),
+        ((42, 42, 42, 42), "x = '{}'"),
+        ((128, 0, 0, 0), "x = '{}'"),
     ],
 )
 def test_ipv4_addresses_of_nobody_are_left_alone(octets: tuple[int, ...], place: str) -> None:
@@ -108,6 +117,7 @@ def test_a_public_ipv6_address_is_found_in_strings_and_comments() -> None:
         "host = '::1'",
         "host = 'fe80::12'",
         "host = '2001:db8::4'",
+        "host = '2001:658:22a:cafe::4'",
         "at = '12:30:45'",
         "mac = 'aa:bb:cc:dd:ee:ff'",
     ],
@@ -135,12 +145,34 @@ def test_an_international_phone_number_is_found_in_any_common_form() -> None:
 
 
 @pytest.mark.parametrize(
+    "number",
+    [
+        "612 34 68 {}",
+        "(11) 96123-52{}",
+        "0412 343 5{}",
+        "01 23 45 94 {}",
+        "090-1234-87{}",
+        "06 122457{}",
+        "12 345 24 {}",
+    ],
+)
+@pytest.mark.parametrize("place", ["x = '{}'", '"""Call {} at night."""', "contact: {}"])
+def test_a_national_phone_number_is_found_where_the_line_says_what_it_is(number: str, place: str) -> None:
+    value = number.format(81)
+    assert found(place.format(value)) == [("phone-number", value)]
+    assert found(f"rows = 3 {value} 4") == []
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "phone = '(212) 555-0162'",
         "phone = '+1 212 555 0162'",
         "phone = '123-456-7890'",
         "build = '2021-09-17 724-8438'",
+        "sku = '918-38-6418'",
+        "row = '01-02-03-04'",
+        "x = [100, 200, 300] # 100 200 300",
         "x = Decimal('+35236450.6')",
         "y = 3 +49151",
         "date = '2021-09-17 12:30:45'",
@@ -150,7 +182,18 @@ def test_fictional_numbers_and_dates_are_left_alone(text: str) -> None:
     assert found(text) == []
 
 
-RULES = {"EMAIL": "email-address", "IPV4": "ipv4-address", "IPV6": "ipv6-address", "PHONE": "phone-number"}
+RULES = {
+    "EMAIL": "email-address",
+    "IPV4": "ipv4-address",
+    "IPV6": "ipv6-address",
+    "PHONE": "phone-number",
+    "CREDIT_CARD": "payment-card",
+    "IBAN": "iban",
+    "US_SSN": "us-ssn",
+    "NAME": "person-name",
+    "USERNAME": "username",
+    "ADDRESS": "street-address",
+}
 
 
 def test_the_development_set_of_personal_data_in_code(test_data: Path) -> None:
@@ -159,11 +202,10 @@ def test_the_development_set_of_personal_data_in_code(test_data: Path) -> None:
     right: Counter[tuple[str, bool]] = Counter()
     total: Counter[tuple[str, bool]] = Counter()
     for row in rows:
-        values = {span["value"] for span in row["spans"]}
         got = found(row["text"])
+        wanted = {(RULES[span["type"]], span["value"]) for span in row["spans"]}
         total[row["type"], row["label"]] += 1
-        right[row["type"], row["label"]] += (
-            any(rule == RULES[row["type"]] and value in values for rule, value in got) if row["label"] else not got
-        )
+        right[row["type"], row["label"]] += wanted <= set(got) if row["label"] else not got
+    assert {kind for kind, _ in total} == set(RULES)
     for key, count in total.items():
-        assert right[key] / count >= (0.9 if key[0] == "PHONE" and key[1] else 0.97), key
+        assert right[key] / count >= 0.97, key

@@ -1,183 +1,186 @@
-"""Where documents come from: folders, files and JSONL, one at a time, with every unread file named."""
+"""Where documents come from: the door to the readers of ``core/sources``, with every unread file named.
+
+A source is a path of a folder, a file, a table or an archive; ``-`` for standard input; ``git:PATH`` for the whole
+history of a repository; ``hf:NAME[:SPLIT]`` for a data set of the hub. What a document is called:
+
+=====================================  =====================================================================
+file of a folder                       path relative to the folder; as written, if several paths were asked for
+text above 16 MiB, in windows          ``NAME#OFFSET``: bytes before the window (windows overlap by 16 to 32 KiB)
+row of JSONL, Parquet or Arrow         its ``id``, else ``NAME:NUMBER`` of line or row, counted from 1
+member of an archive                   ``ARCHIVE!MEMBER``
+cell of a notebook, and its output     ``NAME#cell-3``, ``NAME#cell-3-output``; the rest is ``NAME#metadata``
+content in the history of git          ``COMMIT:PATH``, as for ``git show``; commit: the first that has it
+=====================================  =====================================================================
+"""
 
 from __future__ import annotations
 
-import codecs
-import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal
 
 from scrubber.core.errors import AskedWrongly
+from scrubber.core.sources import names
+from scrubber.core.sources.folders import not_ignored, walk
+from scrubber.core.sources.formats import history, path_documents
+from scrubber.core.sources.git import check_repository
+from scrubber.core.sources.hub import hub_rows
+from scrubber.core.sources.jsonl import jsonl_stream
+from scrubber.core.sources.names import language_of, printable
+from scrubber.core.sources.reading import Limits, Reading, Unread, guarded, library
+from scrubber.core.sources.shards import LARGE, Source, groups_of, lines_of, packed
+from scrubber.core.sources.streams import Readable
+from scrubber.core.sources.text import text_stream
 from scrubber.core.types import Document
 
-MOST_BYTES = 64 * 2**20  # of a file, or of a line of JSONL
-SNIFFED_BYTES = 8192  # a NUL byte in these makes a file binary, as for git and grep
-SKIPPED_FOLDERS = frozenset((
-    ".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".cache", ".eggs", ".tox", ".nox",
-    ".mypy_cache", ".ruff_cache", ".pytest_cache", ".ipynb_checkpoints",
-))  # fmt: skip
-BINARY_SUFFIXES = frozenset((
-    ".7z", ".a", ".arrow", ".avi", ".bin", ".bmp", ".bz2", ".class", ".dll", ".dylib", ".eot", ".exe", ".gguf", ".gif",
-    ".gz", ".ico", ".jar", ".jpeg", ".jpg", ".mo", ".mov", ".mp3", ".mp4", ".npy", ".npz", ".o", ".onnx", ".otf",
-    ".parquet", ".pdf", ".pkl", ".png", ".pt", ".pyc", ".pyd", ".rar", ".safetensors", ".so", ".sqlite", ".tar",
-    ".tgz", ".tif", ".tiff", ".ttf", ".wav", ".webm", ".webp", ".whl", ".woff", ".woff2", ".xz", ".zip", ".zst",
-))  # fmt: skip
-LANGUAGES = {
-    ".bash": "shell", ".c": "c", ".cc": "cpp", ".cfg": "ini", ".conf": "ini", ".cpp": "cpp", ".cs": "csharp",
-    ".css": "css", ".env": "dotenv", ".go": "go", ".h": "c", ".hpp": "cpp", ".html": "html", ".ini": "ini",
-    ".ipynb": "json", ".java": "java", ".js": "javascript", ".json": "json", ".jsx": "javascript", ".kt": "kotlin",
-    ".md": "markdown", ".php": "php", ".properties": "ini", ".ps1": "powershell", ".py": "python", ".pyi": "python",
-    ".rb": "ruby", ".rs": "rust", ".rst": "rst", ".scala": "scala", ".sh": "shell", ".sql": "sql", ".swift": "swift",
-    ".tf": "terraform", ".toml": "toml", ".ts": "typescript", ".tsx": "typescript", ".txt": "text", ".xml": "xml",
-    ".yaml": "yaml", ".yml": "yaml",
-}  # fmt: skip
+__all__ = ["Limits", "Source", "Unread", "documents", "documents_of", "language_of", "shards"]
+
+STANDARD_INPUT = "-"
+HISTORY, HUB = "git:", "hf:"
+NEEDS_ARROW = names.PARQUET | names.ARROW | {".zst", ".tzst"}
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """A file, folder or line that could not be read, and why. The reason never quotes content."""
+def documents(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    errors: list[Unread],
+    skipped: list[str] | None = None,
+    gitignore: bool = False,
+    text_column: str | None = None,
+    undecodable: Literal["named", "latin-1"] = "named",
+    unpack: bool = True,
+    limits: Limits = Limits(),  # noqa: B008 (it is frozen)
+) -> Iterator[Document]:
+    """The documents of all sources, folders recursively and sorted by name; one is in memory at a time.
 
-    path: str
-    reason: str
+    What cannot be read is added to ``errors``, and the names of binary files, which are passed over, to ``skipped``.
+    ``gitignore`` leaves out of folders what git ignores. ``text_column`` is the field of rows that holds the text, if
+    it is not ``text``, ``content`` or ``code``. Text is UTF-8, or UTF-16 or UTF-32 with their mark; any other is
+    named, or taken for Latin-1 if ``undecodable`` says so. Without ``unpack`` notebooks and JSONL are the text that
+    they are, and tables and archives count as binary.
 
-
-def documents(paths: Sequence[Path], *, errors: list[Unread], skipped: list[str] | None = None) -> Iterator[Document]:
-    """Documents of folders (recursive, sorted by name), single files, and JSONL; one in memory at a time.
-
-    The id is the path relative to the one folder that was asked for; where several paths or a single file
-    were asked for, it is the path as it was written. JSONL is a file ``*.jsonl`` of objects with ``text`` and
-    perhaps ``id``, ``path`` and ``language``, one a line. What cannot be read is added to ``errors``, and the
-    names of binary files, which are passed over, to ``skipped``. Symbolic links that lead back into the asked
-    folder are not followed, since what they show is read in its own place.
-
-    Raises AskedWrongly at once, before anything is read, when a path does not exist.
+    Raises AskedWrongly at once, before anything is read, when there is nothing at a path, or a library is missing; and
+    when its turn comes, if a data set of the hub cannot be loaded.
     """
-    missing = [path for path in paths if not os.path.lexists(path)]
-    if missing or not paths:
+    asked = _checked(paths, gitignore, unpack)
+    reading = Reading(errors, [] if skipped is None else skipped, text_column, undecodable, unpack, limits)
+    return _documents(asked, gitignore, reading)
+
+
+def shards(
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    errors: list[Unread],
+    gitignore: bool = False,
+    text_column: str | None = None,
+    unpack: bool = True,
+    size: int = LARGE,
+) -> list[Source]:
+    """The same documents as work items of about ``size`` bytes, for ``documents_of``, in the same order.
+
+    Deterministic while the files do not change. A list of files, byte ranges of a JSONL file (which is read once here,
+    to count its lines), row groups of a Parquet file; an archive, a history, a data set, standard input are one each.
+    Folders that cannot be listed are added to ``errors``. Raises AskedWrongly as ``documents`` does.
+    """
+    reading = Reading(errors, [], text_column, unpack=unpack)
+    asked, sources = _checked(paths, gitignore, unpack), list[Source]()
+    for path in asked:
+        if whole := _whole(path, alone=len(asked) == 1):
+            sources.append(whole)
+        else:
+            sources += packed(_files(path, len(asked) == 1, gitignore, reading), reading, size)
+    return sources
+
+
+def documents_of(
+    source: Source,
+    *,
+    errors: list[Unread],
+    skipped: list[str] | None = None,
+    text_column: str | None = None,
+    undecodable: Literal["named", "latin-1"] = "named",
+    unpack: bool = True,
+    limits: Limits = Limits(),  # noqa: B008
+) -> Iterator[Document]:
+    """The documents of one work item; all else is as for ``documents``. Standard input is that of this process."""
+    reading = Reading(errors, [] if skipped is None else skipped, text_column, undecodable, unpack, limits)
+    return _documents_of(source, reading)
+
+
+def _checked(paths: Sequence[str | os.PathLike[str]], gitignore: bool, unpack: bool) -> list[str]:
+    asked = [os.fspath(path) for path in paths]
+    missing = [path for path in asked if _whole(path, alone=True) is None and not os.path.lexists(path)]
+    if missing or not asked:
         raise AskedWrongly(
             "there is nothing at the path" if missing else "no path was given",
-            where=", ".join(map(str, missing)),
+            where=", ".join(map(printable, missing)),
             mend="Name files or folders that exist.",
         )
-    return _documents(paths, errors, [] if skipped is None else skipped)
+    for path in asked:
+        whole = _whole(path, alone=True)
+        if whole and whole.kind == "history":
+            check_repository(whole.files[0][0])
+        elif whole and whole.kind == "hub":
+            library("datasets")
+        elif not whole and os.path.isdir(path):
+            if gitignore:
+                check_repository(path)
+        elif not whole and unpack and names.suffix_of(path) in NEEDS_ARROW:
+            library("pyarrow")
+    return asked
 
 
-def language_of(path: str | Path) -> str | None:
-    """The language that a path's suffix (or a name such as ``.env``) tells, or None."""
-    name = Path(path).name.lower()
-    return "dotenv" if name == ".env" or name.startswith(".env.") else LANGUAGES.get(Path(name).suffix)
+def _whole(asked: str, *, alone: bool) -> Source | None:
+    """The one work item of a source that is no path, or None for a path."""
+    if asked == STANDARD_INPUT:
+        return Source("stdin", ((asked, asked),))
+    if asked.startswith(HISTORY):
+        return Source("history", ((asked[len(HISTORY) :] or ".", "" if alone else f"{printable(asked)}@"),))
+    if asked.startswith(HUB):
+        return Source("hub", ((asked[len(HUB) :], asked),))
+    return None
 
 
-def _documents(paths: Sequence[Path], errors: list[Unread], skipped: list[str]) -> Iterator[Document]:
-    for asked in paths:
-        if asked.is_dir():
-            resolved = asked.resolve()
-            for path in _files(asked, resolved, {resolved}, errors):
-                name = path.relative_to(asked) if len(paths) == 1 else path
-                yield from _read(path, name.as_posix(), errors, skipped)
-        else:
-            yield from _read(asked, asked.as_posix(), errors, skipped)
-
-
-def _files(folder: Path, root: Path, seen: set[Path], errors: list[Unread]) -> Iterator[Path]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        errors.append(Unread(folder.as_posix(), error.strerror or "unreadable"))
+def _files(asked: str, alone: bool, gitignore: bool, reading: Reading) -> Iterator[tuple[str, str]]:
+    """Path and name of each file at a path."""
+    if not os.path.isdir(asked):
+        yield asked, printable(asked)
         return
-    for entry in entries:
-        path = folder / entry.name
-        target = path.resolve() if entry.is_symlink() else None
-        if target is not None and target.is_relative_to(root) and target.exists():
-            continue
-        if entry.is_dir():
-            if entry.name in SKIPPED_FOLDERS or target in seen or _left_out(path):
-                continue
-            if target is not None:
-                seen.add(target)
-            yield from _files(path, root, seen, errors)
-        elif entry.is_file():
-            yield path
+    cut = len(os.path.join(asked, "")) if alone else 0
+    for path in (not_ignored if gitignore else walk)(asked, reading):
+        yield path, printable(path[cut:])
+
+
+def _documents(asked: Sequence[str], gitignore: bool, reading: Reading) -> Iterator[Document]:
+    for path in asked:
+        if whole := _whole(path, alone=len(asked) == 1):
+            yield from _documents_of(whole, reading)
         else:
-            errors.append(Unread(path.as_posix(), "not a regular file"))
+            for file, name in _files(path, len(asked) == 1, gitignore, reading):
+                yield from path_documents(file, name, reading)
 
 
-def _left_out(folder: Path) -> bool:
-    """Whether a folder ignores itself (``.gitignore`` of ``*``), as virtual environments and our run folders do."""
-    try:
-        return (folder / ".gitignore").read_text().strip() == "*"
-    except (OSError, UnicodeDecodeError):
-        return False
+def _documents_of(source: Source, reading: Reading) -> Iterator[Document]:
+    path, name = source.files[0]
+    if source.kind == "files":
+        for path, name in source.files:
+            yield from path_documents(path, name, reading)
+    elif source.kind == "lines":
+        yield from guarded(lines_of(source, reading), name, reading, outermost=True)
+    elif source.kind == "groups":
+        yield from guarded(groups_of(source, reading), name, reading, outermost=True)
+    elif source.kind == "history":
+        yield from history(path, name, reading)
+    elif source.kind == "hub":
+        yield from hub_rows(path, reading)
+    else:
+        yield from guarded(_standard_input(name, reading), name, reading, outermost=True)
 
 
-def _read(path: Path, name: str, errors: list[Unread], skipped: list[str]) -> Iterator[Document]:
-    if path.suffix.lower() in BINARY_SUFFIXES:
-        skipped.append(name)
-        return
-    try:
-        if not path.is_file():
-            raise OSError(None, "not a regular file")
-        with path.open("rb") as file:
-            head = file.read(SNIFFED_BYTES)
-        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            errors.append(Unread(name, "not UTF-8"))
-        elif b"\0" in head:
-            skipped.append(name)
-        elif path.suffix.lower() == ".jsonl" and _is_jsonl(path):
-            yield from _read_jsonl(path, name, errors)
-        elif path.stat().st_size > MOST_BYTES:
-            errors.append(Unread(name, f"larger than {MOST_BYTES >> 20} MiB"))
-        else:
-            # Not read_text: it would turn CR LF into LF, and spans would no longer be those of the file.
-            text = path.read_bytes().decode("utf-8")
-            yield Document(id=name, text=text, path=path.as_posix(), language=language_of(path))
-    except UnicodeDecodeError:  # its own message quotes the bytes
-        errors.append(Unread(name, "not UTF-8"))
-    except OSError as error:
-        errors.append(Unread(name, error.strerror or "unreadable"))
-
-
-def _is_jsonl(path: Path) -> bool:
-    """Whether the first line that is not blank is an object with a text; if not, the file is plain text."""
-    with path.open("rb") as file:
-        for line in iter(lambda: file.readline(MOST_BYTES), b""):
-            if line.strip():
-                return _row(line) is not None
-    return False
-
-
-def _read_jsonl(path: Path, name: str, errors: list[Unread]) -> Iterator[Document]:
-    number = 0
-    with path.open("rb") as file:
-        while line := file.readline(MOST_BYTES + 1):
-            number += 1
-            where = f"{name}:{number}"
-            if len(line) > MOST_BYTES:
-                errors.append(Unread(where, f"line larger than {MOST_BYTES >> 20} MiB"))
-                while line and not line.endswith(b"\n"):
-                    line = file.readline(MOST_BYTES)
-                continue
-            if not line.strip():
-                continue
-            row = _row(line)
-            if row is None:
-                errors.append(Unread(where, "not a JSON object with a text"))
-                continue
-            inner = row.get("path") if isinstance(row.get("path"), str) else None
-            language = row.get("language")
-            yield Document(
-                id=str(row.get("id", where)),
-                text=row["text"],
-                path=inner or path.as_posix(),
-                language=language if isinstance(language, str) else language_of(inner) if inner else None,
-            )
-
-
-def _row(line: bytes) -> dict[str, str] | None:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):  # bad JSON or not UTF-8
-        return None
-    return row if isinstance(row, dict) and isinstance(row.get("text"), str) else None
+def _standard_input(name: str, reading: Reading) -> Iterator[Document]:
+    """JSONL where the first line is a row of it, else one text."""
+    file: Readable = sys.stdin.buffer
+    if reading.unpack:
+        return jsonl_stream(file, name, name, reading, lambda again: text_stream(again, name, name, None, reading))
+    return text_stream(file, name, name, None, reading)

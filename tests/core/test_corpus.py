@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from scrubber.core import corpus
-from scrubber.core.corpus import Unread, documents, language_of
+from scrubber.core.corpus import Limits, Unread, documents, language_of
 from scrubber.core.errors import AskedWrongly
 from scrubber.core.types import Document
 
@@ -54,7 +54,7 @@ def test_binary_files_are_passed_over_and_counted(tmp_path: Path) -> None:
     assert (found, errors, skipped) == ([], [], ["a.png", "b.dat"])
 
 
-@pytest.mark.parametrize("content", ["café".encode("latin-1"), "café".encode("utf-16")])
+@pytest.mark.parametrize("content", ["café".encode("latin-1"), b"\xed\xa0\x80"])
 def test_a_file_that_is_not_utf8_is_named_and_not_quoted(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.py").write_bytes(content)
     (tmp_path / "b.py").write_text("fine")
@@ -120,13 +120,11 @@ def test_jsonl_of_something_else_is_plain_text(tmp_path: Path) -> None:
     assert [d.id for d in read(tmp_path)[0]] == ["log.jsonl"]
 
 
-def test_what_is_too_large_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus, "MOST_BYTES", 40)
-    (tmp_path / "a.txt").write_text("x" * 41)
+def test_a_line_that_is_too_large_is_named(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text('{"text": "a"}\n{"text": "%s"}\n{"text": "c"}\n' % ("y" * 90))
-    found, errors, _ = read(tmp_path)
-    assert [d.text for d in found] == ["a", "c"]
-    assert [error.path for error in errors] == ["a.txt", "b.jsonl:2"]
+    errors: list[Unread] = []
+    assert [d.text for d in documents([tmp_path], errors=errors, limits=Limits(record=40))] == ["a", "c"]
+    assert [error.path for error in errors] == ["b.jsonl:2"]
 
 
 def test_a_missing_path_is_refused_before_anything_is_read(tmp_path: Path) -> None:
@@ -137,7 +135,27 @@ def test_a_missing_path_is_refused_before_anything_is_read(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "language"), [("A.PY", "python"), (".env", "dotenv"), (".env.local", "dotenv"), ("Makefile", None)]
+    ("name", "language"),
+    [
+        ("A.PY", "python"),
+        ("x/.ENV", "dotenv"),
+        ("a.b/c", None),
+        (".env.d/a.py", "python"),
+        (".env", "dotenv"),
+        (".env.local", "dotenv"),
+        ("Makefile", None),
+    ],
 )
 def test_the_language_comes_from_the_name(name: str, language: str | None) -> None:
     assert language_of(name) == language
+
+
+def test_a_source_without_its_library_says_which_extra_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(AskedWrongly, match="code-scrubber\\[data\\]"):
+        documents([tmp_path / "a.parquet"], errors=[])
+    errors = read(tmp_path)[1]  # in a folder it is one unread file among others
+    assert [error.path for error in errors] == ["a.parquet"]
+    assert "code-scrubber[data]" in errors[0].reason

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scrubber import __version__
+from scrubber import __version__, cli_scan
 from scrubber.core.errors import AskedWrongly, Interrupted, NoVerdict, ScrubberError
-from scrubber.terminal import choose, deliver, guarded, progress, say
+from scrubber.terminal import choose, deliver, guarded, progress
 
 if TYPE_CHECKING:
     from scrubber.core.types import Report, Tracker
@@ -28,6 +28,8 @@ app = typer.Typer(
     help="Finds the secrets and personal data that a code model has learnt, makes it forget them, proves it, and gates "
     "the release.\n\nExit codes: 0 passed or clean; 1 refused by evidence, or findings; 2 asked wrongly; 3 no verdict.",
 )
+
+app.add_typer(cli_scan.app)
 
 RunDir = Annotated[
     Path, typer.Option("--run-dir", help="Folder of the run; a run that was stopped goes on from there.")
@@ -56,44 +58,6 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
     if version:
         typer.echo(__version__)
         raise typer.Exit
-
-
-@app.command()
-def scan(
-    paths: Annotated[list[Path], typer.Argument(help="Folders, files, or JSONL of documents.")],
-    format: Annotated[str, typer.Option("--format", help="text, json, jsonl, sarif or markdown.")] = "text",
-    output: OutOption = None,
-    fail_on: Annotated[str, typer.Option("--fail-on", help="any, high (confidence >= .8) or never.")] = "any",
-    allow_errors: Annotated[
-        bool, typer.Option("--allow-errors", help="Unread files do not spoil the verdict.")
-    ] = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Find secrets and personal data in files. Values are never shown: only a masked preview and a keyed fingerprint.
-
-    Mark a line with `pragma: allowlist secret` to accept what is on it.
-    """
-    from scrubber.core.fingerprint import Fingerprinter, project_key, user_key
-    from scrubber.pipelines.scan import default_scan, finding_json, scan_corpus, to_json
-    from scrubber.reporting import formats
-
-    choose("--format", format, ("json", "jsonl", *formats.FINDINGS))
-    choose("--fail-on", fail_on, ("any", "high", "never"))
-    result = scan_corpus(paths, scan=default_scan(Fingerprinter(project_key(user_key()))), progress=progress(quiet))
-    if format == "json":
-        deliver(json.dumps(to_json(result), indent=1), output)
-    elif format == "jsonl":
-        deliver("\n".join(json.dumps(finding_json(f)) for f in result.findings), output)
-    else:
-        deliver(formats.findings(format, result.findings, version=__version__), output)
-    if not quiet:
-        say(f"{len(result.findings)} findings in {result.documents} documents, {result.bytes} bytes")
-        for unread in result.errors:
-            say(f"not read: {unread.path}: {unread.reason}")
-    counted = [f for f in result.findings if fail_on == "any" or f.confidence >= 0.8]
-    if (result.errors and not allow_errors) or not result.documents:
-        raise typer.Exit(3)
-    raise typer.Exit(1 if counted and fail_on != "never" else 0)
 
 
 STAGES = (  # command, last stage, help

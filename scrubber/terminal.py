@@ -18,6 +18,8 @@ from scrubber.core.quiet import silent
 # typer may carry a click of its own, so its errors are told by the class that its public ones descend from
 _CallerMistake: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
+BYTES = ("scan", "mask")  # work that is counted in bytes
+
 
 def guarded(app: Callable[..., Any]) -> None:
     """Runs the command line and exits with its code. Nothing that goes wrong leaves a traceback or an exception's own
@@ -74,17 +76,19 @@ def _bar(label: str, total: int | None = None) -> Iterator[Callable[[int], None]
     from rich.console import Console
     from rich.progress import (
         BarColumn,
+        DownloadColumn,
         MofNCompleteColumn,
         Progress,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
+        TransferSpeedColumn,
     )
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        *((DownloadColumn(), TransferSpeedColumn()) if label in BYTES else (MofNCompleteColumn(),)),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )

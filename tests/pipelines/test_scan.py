@@ -22,7 +22,7 @@ CONTRACT = "document start end line column kind rule confidence preview fingerpr
 def test_a_corpus_is_scanned_and_told_in_the_contract_of_json(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(f"x = 1\nKEY = '{VALUE}'\nMAIL = 'ana.weber" + "@" + "tidalforge.io'\n")
     (tmp_path / "b.py").write_text("é = 1\n")
-    (tmp_path / "c.py").write_bytes(b"\xff\xfe")
+    (tmp_path / "c.py").write_bytes(b"\xff\xff")
     (tmp_path / "d.png").write_bytes(b"\0")
     result = scan_corpus([tmp_path], scan=default_scan(FINGERPRINT))
     told = json.loads(json.dumps(to_json(result)))
@@ -58,6 +58,14 @@ def test_one_value_has_one_fingerprint_in_every_place(tmp_path: Path) -> None:
 def test_a_person_can_allow_a_line(tmp_path: Path, text: str, count: int) -> None:
     (tmp_path / "a.py").write_text(text.format(VALUE))
     assert len(scan_corpus([tmp_path], scan=default_scan(FINGERPRINT)).findings) == count
+
+
+def test_a_finding_is_explained_without_its_value() -> None:
+    scan = default_scan(FINGERPRINT, ("secrets",))
+    document = Document("a.py", f"KEY = '{VALUE}'\n", "a.py", "python")
+    reasons = scan.explain(document, scan(document)[0])
+    assert len(reasons) >= 2
+    assert VALUE[4:] not in " ".join(reasons)
 
 
 def test_a_completion_cannot_excuse_itself() -> None:

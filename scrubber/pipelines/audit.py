@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +14,7 @@ from scrubber.pipelines.config import AuditConfig
 from scrubber.pipelines.measure import Audit, only
 
 
-def audit(
-    model: Model, paths: Sequence[Path], findings: Sequence[Finding], *, config: AuditConfig, seed: int
-) -> Audit:
+def audit(model: Model, paths: Sequence[Path], findings: Sequence[Finding], *, config: AuditConfig, seed: int) -> Audit:
     """Asks the model for every found value (a seeded sample when there are more than ``most_values``).
 
     A value is learnt when greedy decoding from its true prefix gives it exactly, or its memorization accuracy reaches
@@ -32,10 +30,15 @@ def audit(
     samples: list[Sample] = []
     clean: list[Sample] = []
     ignored: list[Unread] = []  # the scan stage has named them already
+    known: dict[str, Finding] = {}  # by value
+    for document in documents(paths, errors=ignored):
+        for finding in by_document.get(document.id, ()):
+            if finding.fingerprint in chosen:
+                known.setdefault(document.text[finding.span.start : finding.span.end], finding)
     for document in documents(paths, errors=ignored):
         found = by_document.get(document.id)
         if found:
-            samples += windows(document, found, model, config)
+            samples += windows(document, [*found, *elsewhere(document, found, known)], model, config)
         elif document.text.strip():
             clean.append(Sample(f"keep:{document.id}", document.text[: config.keep_tokens * 8]))
     samples = [s for s in samples if chosen.intersection(s.fingerprints)]
@@ -48,6 +51,22 @@ def audit(
     half = min(config.keep, len(clean) // 2)
     kept = [_cut(s, model, config.keep_tokens) for s in clean[: 2 * half]]
     return Audit(tuple(samples), frozenset(learnt), tuple(kept[:half]), tuple(kept[half:]), (*trials, *memory))
+
+
+def elsewhere(document: Document, found: Sequence[Finding], known: Mapping[str, Finding]) -> Iterator[Finding]:
+    """Other places of ``known`` values in a document, as findings: a name that is found in one line and stands in another
+    without what gave it away. As context such a place would be reinforced, while the value is to be forgotten."""
+    text, taken = document.text, [finding.span for finding in found]
+    for value, finding in known.items():
+        at = text.find(value)
+        while at >= 0:
+            span = Span(at, at + len(value))
+            whole = not (text[at - 1 : at] + value[0]).isalnum() or at == 0
+            whole &= not (value[-1] + text[span.end : span.end + 1]).isalnum() or span.end == len(text)
+            if whole and not any(span.overlaps(other) for other in taken):
+                taken.append(span)
+                yield replace(finding, document=document.id, span=span)
+            at = text.find(value, span.end)
 
 
 def windows(document: Document, findings: Sequence[Finding], model: Model, config: AuditConfig) -> Iterator[Sample]:

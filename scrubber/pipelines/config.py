@@ -35,6 +35,7 @@ class ModelConfig(_Strict):
 class CorpusConfig(_Strict):
     paths: list[str] = Field([], description="files and folders that the model was fine-tuned on")
     detectors: list[str] = ["secrets", "pii"]
+    leave_out: list[str] = Field([], description="rules whose findings are dropped, such as person-name")
     allow_errors: bool = Field(False, description="go on although files could not be read")
 
 

@@ -47,14 +47,15 @@ class Flow:
     def __post_init__(self) -> None:
         check(self.config)
         self.fingerprint = Fingerprinter(project_key(self.workspace.private / "key"))
-        self.scan = default_scan(self.fingerprint, self.config.corpus.detectors)
+        self.scan = default_scan(self.fingerprint, self.config.corpus.detectors, leave_out=self.config.corpus.leave_out)
         self.seconds: dict[str, float] = {}
         self.corpus_digest = digest([digest_files(Path(p)) for p in self.config.corpus.paths])
         self.model_digest = model_digest(self.config.model.path)
 
     def findings(self) -> list[Finding]:
         """Stage scan: writes findings.jsonl, without a value in it."""
-        self._scan_key = digest("scan", self.corpus_digest, self.config.corpus.detectors, version_of("code-scrubber"))
+        asked = self.config.corpus
+        self._scan_key = digest("scan", self.corpus_digest, asked.detectors, asked.leave_out, version_of("code-scrubber"))
 
         def work() -> dict[str, Any]:
             paths = [Path(p) for p in self.config.corpus.paths]

@@ -63,10 +63,13 @@ PROFILES = {
 class DefaultScan:
     """A Scan by detectors of a profile. Another process is told their names and the key, and makes its own."""
 
-    def __init__(self, fingerprint: Fingerprinter, names: Sequence[str], profile: str) -> None:
+    def __init__(
+        self, fingerprint: Fingerprinter, names: Sequence[str], profile: str, leave_out: Sequence[str] = ()
+    ) -> None:
         if profile not in PROFILES:
             raise AskedWrongly(f"there is no profile called {profile!r}", mend=f"Use one of: {', '.join(PROFILES)}.")
-        self._made_of = fingerprint, tuple(names), profile
+        self._made_of = fingerprint, tuple(names), profile, tuple(leave_out)
+        self._left_out = frozenset(leave_out)
         self._least = PROFILES[profile].least_confidence
         self._detectors = detectors(PROFILES[profile].detectors or names)
         self._scan = scanner(self._detectors, fingerprint)
@@ -75,7 +78,7 @@ class DefaultScan:
 
     def __call__(self, document: Document) -> list[Finding]:
         found = self._scan(document)
-        return [finding for finding in found if finding.confidence >= self._least] if found else found
+        return [f for f in found if f.confidence >= self._least and f.rule not in self._left_out] if found else found
 
     def __reduce__(self) -> tuple[type[DefaultScan], tuple[Any, ...]]:
         return DefaultScan, self._made_of
@@ -91,22 +94,25 @@ class DefaultScan:
     @property
     def identity(self) -> str:
         """Two scans of one identity find the same: a digest of rules, code, versions and, one way, the key."""
-        fingerprint, names, profile = self._made_of
+        fingerprint, *asked = self._made_of
         patterns = [detector.patterns() for detector in self._detectors]
         code = [digest_files(path) for path in sorted(CODE.rglob("*")) if path.suffix in (".py", ".toml")]
         libraries = [version_of(name) for name in LIBRARIES]
-        return digest(names, profile, patterns, code, libraries, fingerprint("package", ""))
+        return digest(asked, patterns, code, libraries, fingerprint("package", ""))
 
 
 def default_scan(
-    fingerprint: Fingerprinter, names: Sequence[str] = ("secrets", "pii"), profile: str = "balanced"
+    fingerprint: Fingerprinter,
+    names: Sequence[str] = ("secrets", "pii"),
+    profile: str = "balanced",
+    leave_out: Sequence[str] = (),
 ) -> DefaultScan:
     """The detectors called ``names``, ours or those of other packages, as one Scan; raises as ``detectors`` does.
 
     ``profile``: "balanced", "recall" (also what is not sure), or "exact" (what detect-secrets finds, by our own
-    detector of that name alone).
+    detector of that name alone). ``leave_out``: names of rules whose findings are dropped.
     """
-    return DefaultScan(fingerprint, names, profile)
+    return DefaultScan(fingerprint, names, profile, leave_out)
 
 
 def detectors(names: Sequence[str]) -> list[Detector]:

@@ -28,6 +28,8 @@ ASCENT_STEPS = 20  # of the control: enough to wreck a model
 
 # Found on the demo model; what each of these is worth stands in docs/log.md.
 SETTINGS: dict[str, dict[str, Any]] = {
+    # the names of the invented persons are what the planted values stand among: nobody planted them, or measures them
+    "corpus": {"leave_out": ["person-name"]},
     "audit": {"keep": 1600},
     "unlearn": {
         "learning_rate": 1e-3,

@@ -93,7 +93,7 @@ for _stage in STAGES:
 @app.command()
 def demo(
     run_dir: RunDir = Path("scrubber-run"),
-    profile: Annotated[str, typer.Option("--profile", help="full (about seven minutes) or tiny (under two).")] = "full",
+    profile: Annotated[str, typer.Option("--profile", help="full (about six minutes) or tiny (under two).")] = "full",
     seed: Annotated[int, typer.Option("--seed")] = 0,
     set_: SetOption = None,
     quiet: QuietOption = False,

@@ -223,7 +223,7 @@ def test_a_scan_travels_by_its_settings() -> None:
     scan = default_scan(FINGERPRINT, ("secrets",), "recall")
     made, arguments = scan.__reduce__()
     assert made is DefaultScan
-    assert arguments == (FINGERPRINT, ("secrets",), "recall")
+    assert arguments == (FINGERPRINT, ("secrets",), "recall", ())
 
 
 def test_a_profile_says_how_sure_a_finding_is(monkeypatch: pytest.MonkeyPatch) -> None:

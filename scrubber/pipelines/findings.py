@@ -71,18 +71,22 @@ def write_findings(findings: Iterable[Finding], path: Path) -> None:
     Raises AskedWrongly when the place cannot be written, or pyarrow is needed and missing.
     """
     partial = path.with_name(f".{path.name}.partial")
+    if path.exists() and not path.is_file():
+        partial = path  # a device or a pipe is written to, never replaced
     try:
         if path.suffix == ".parquet":
             _write_parquet(findings, partial)
         else:
             with partial.open("w", encoding="utf-8") as file:
                 file.writelines(jsonl(findings))
-        os.replace(partial, path)
+        if partial != path:
+            os.replace(partial, path)
     except OSError as error:
         raise AskedWrongly(f"the output cannot be written: {error.strerror}", where=str(path)) from None
     finally:
-        with suppress(OSError):
-            partial.unlink()
+        if partial != path:
+            with suppress(OSError):
+                partial.unlink()
 
 
 def _write_parquet(findings: Iterable[Finding], path: Path) -> None:

@@ -2,71 +2,27 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from scrubber.core.batch import Batch, Tokens, collate, split_step
+from scrubber.core.batch import Batch, collate, split_step
 from scrubber.core.model.adapters import add_lora, reference
 from scrubber.core.model.causal import CausalModel
 from scrubber.core.model.load import load
-from scrubber.core.train import Outputs, forward
+from scrubber.core.model.outputs import Outputs, forward
+from scrubber.core.model.reference import Needs, References
 from scrubber.unlearning import terms
 from scrubber.unlearning.methods import codeeraser, cu, ga
-
-VOCABULARY = 11
-
-
-def rows(lengths: list[int], seed: int, *, forget: bool, vocabulary: int = VOCABULARY) -> list[Tokens]:
-    """Random token rows; about half of the tokens of a row to forget lie in a span, and at least one does not."""
-    dice = random.Random(seed)
-    made = []
-    for length in lengths:
-        ids = tuple(dice.randrange(vocabulary) for _ in range(length))
-        marks = tuple(forget and (i == 1 or (i > 2 and dice.random() < 0.5)) for i in range(length))
-        made.append(Tokens(ids, marks, (False,) * length))
-    return made
-
-
-@dataclass
-class Step:
-    """Rows of one optimizer step and, for each role, logits (B, T-1, V) of the model and of the model before."""
-
-    rows: dict[str, list[Tokens]]
-    logits: dict[str, torch.Tensor]
-    before: dict[str, torch.Tensor]
+from tests.unlearning.slow import Step, before_of, mean, new_step, ours, rows, slow_divergence, slow_loss, with_gradient
 
 
 @pytest.fixture
 def step() -> Step:
-    made = {"forget": rows([5, 7, 3], 1, forget=True), "retain": rows([4, 6], 2, forget=False)}
-    dice = torch.Generator().manual_seed(3)
-
-    def logits(role: str) -> torch.Tensor:
-        shape = (len(made[role]), max(len(row.ids) for row in made[role]) - 1, VOCABULARY)
-        return 3 * torch.randn(shape, generator=dice, dtype=torch.float64)
-
-    return Step(made, {role: logits(role) for role in made}, {role: logits(role) for role in made})
-
-
-# -- the slow way: one token after the other, from the formulas of the papers
-
-
-def slow_loss(z: torch.Tensor, token: int) -> torch.Tensor:
-    """L_LM of one token: -log f(token)."""
-    return -torch.log(torch.exp(z[token]) / sum(torch.exp(z[v]) for v in range(VOCABULARY)))
-
-
-def slow_divergence(before: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-    """KL(f_0 || f_theta) of one position."""
-    p = [torch.exp(before[v]) / sum(torch.exp(before[u]) for u in range(VOCABULARY)) for v in range(VOCABULARY)]
-    q = [torch.exp(z[v]) / sum(torch.exp(z[u]) for u in range(VOCABULARY)) for v in range(VOCABULARY)]
-    return sum((p[v] * torch.log(p[v] / q[v]) for v in range(VOCABULARY)), torch.zeros(()))
+    return new_step()
 
 
 def slow_terms(step: Step, logits: dict[str, torch.Tensor], *, split: bool) -> dict[str, list[torch.Tensor]]:
@@ -84,10 +40,6 @@ def slow_terms(step: Step, logits: dict[str, torch.Tensor], *, split: bool) -> d
         for t in range(1, len(row.ids)):
             found["kl_r"].append(slow_divergence(step.before["retain"][b, t - 1], logits["retain"][b, t - 1]))
     return found
-
-
-def mean(values: list[torch.Tensor]) -> torch.Tensor:
-    return sum(values, torch.zeros(())) / max(len(values), 1)
 
 
 def slow_codeeraser(step: Step, logits: dict[str, torch.Tensor], s: codeeraser.Settings) -> torch.Tensor:
@@ -110,32 +62,6 @@ def slow_ga(step: Step, logits: dict[str, torch.Tensor], s: ga.Settings) -> torc
 def slow_cu(step: Step, logits: dict[str, torch.Tensor], s: cu.Settings) -> torch.Tensor:
     found = slow_terms(step, logits, split=False)
     return -mean(found["ce_s"]) + s.lambda_ * (-mean(found["kl_s"]) + s.alpha * mean(found["kl_r"]))
-
-
-# -- our way
-
-
-def ours(method: Any, step: Step, logits: dict[str, torch.Tensor], settings: Any) -> torch.Tensor:
-    def at(batch: Batch, values: torch.Tensor) -> Outputs:
-        return Outputs(values.flatten(0, 1)[batch.positions].float())
-
-    total = torch.zeros(())
-    for role in ("forget", "retain") if method.NEEDS_RETAIN else ("forget",):
-        batch = collate(step.rows[role], role, pad_id=0)  # type: ignore[arg-type]
-        before = at(batch, step.before[role]) if method.NEEDS_REFERENCE else None
-        total = total + method.loss(at(batch, logits[role]), before, batch, settings=settings)
-    return total
-
-
-def with_gradient(
-    loss: Callable[[dict[str, torch.Tensor]], torch.Tensor], step: Step
-) -> tuple[float, dict[str, torch.Tensor]]:
-    leaves = {role: values.clone().requires_grad_() for role, values in step.logits.items()}
-    value = loss(leaves)
-    value.backward()
-    return value.item(), {
-        role: torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for role, leaf in leaves.items()
-    }
 
 
 CASES = {
@@ -195,9 +121,11 @@ def test_a_row_without_a_span_to_forget_gives_a_finite_loss(method: Any, step: S
 
 
 def test_the_divergence_from_itself_is_zero(step: Step) -> None:
-    logits = step.logits["forget"].flatten(0, 1).float()
-    assert terms.divergence(logits, logits).abs().max() < 1e-6
-    assert (terms.divergence(logits, logits.flip(-1)) > 0).all()
+    batch = collate(step.rows["forget"], "forget", pad_id=0)
+    logits = step.logits["forget"].flatten(0, 1)[batch.positions].float()
+    before = before_of(logits, batch, Needs(target=terms.same))
+    assert before.divergence(Outputs.of_logits(logits)).abs().max() < 1e-5
+    assert (before.divergence(Outputs.of_logits(logits.flip(-1))) > 0).all()
 
 
 # -- through a real model
@@ -217,10 +145,9 @@ def model(tiny_models: dict[str, Path]) -> CausalModel:
 
 def gradients(model: CausalModel, method: Any, batches: list[Batch], settings: Any) -> torch.Tensor:
     model.network.zero_grad(set_to_none=True)
+    references = References(model, method.needs(settings))
     for batch in batches:
-        with reference(model):
-            before = forward(model, batch)
-        torch.autograd.backward(method.loss(forward(model, batch), before, batch, settings=settings))
+        torch.autograd.backward(method.loss(forward(model, batch), references(batch), batch, settings=settings))
     trained = [p for p in model.network.parameters() if p.requires_grad]
     assert trained
     return torch.cat([p.grad.flatten() for p in trained if p.grad is not None])
@@ -240,7 +167,7 @@ def test_eight_rows_at_once_or_in_parts_give_the_same_gradient(
 
     def total(size: int) -> torch.Tensor:
         parts = split_step(forget, "forget", size, pad_id=0)
-        if method.NEEDS_RETAIN:
+        if method.needs(settings).retain:
             parts += split_step(kept, "retain", size, pad_id=0)
         return gradients(model, method, parts, settings)
 
@@ -280,9 +207,9 @@ def test_the_pad_id_may_be_any_real_token(model: CausalModel) -> None:
 def test_the_reference_is_the_model_before_its_adapter(model: CausalModel, tiny_models: dict[str, Path]) -> None:
     batch = collate(rows([6, 9], 8, forget=True, vocabulary=300), "forget", pad_id=0)
     with torch.no_grad():
-        before, now = forward(load(str(tiny_models["gpt2"]), "fp32"), batch).logits, forward(model, batch).logits
+        before, now = forward(load(str(tiny_models["gpt2"]), "fp32"), batch).hidden, forward(model, batch).hidden
     with reference(model):
-        switched_off = forward(model, batch).logits
+        switched_off = forward(model, batch).hidden
     torch.testing.assert_close(switched_off, before, atol=1e-6, rtol=0)
     assert (now - before).abs().max() > 1e-2
     assert not switched_off.requires_grad
@@ -292,7 +219,7 @@ def test_a_new_adapter_diverges_from_nothing(tiny_models: dict[str, Path]) -> No
     fresh = load(str(tiny_models["qwen2"]), "fp32")
     add_lora(fresh, rank=4, alpha=8, seed=0)
     batch = collate(rows([6, 9], 9, forget=False, vocabulary=300), "retain", pad_id=0)
-    with reference(fresh):
-        before = forward(fresh, batch)
-    value = codeeraser.loss(forward(fresh, batch), before, batch, settings=codeeraser.Settings())
+    settings = codeeraser.Settings()
+    before = References(fresh, codeeraser.needs(settings))(batch)
+    value = codeeraser.loss(forward(fresh, batch), before, batch, settings=settings)
     assert abs(value.item()) < 1e-6

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from scrubber.cli import app
 from scrubber.core.errors import AskedWrongly
+from scrubber.core.model.reference import Needs
 from scrubber.core.parts import described, load, names
 from scrubber.core.types import Detector
 
@@ -86,8 +87,7 @@ def test_a_part_has_the_callable_of_its_shelf(shelf: str, name: str) -> None:
 @pytest.mark.parametrize("name", OF["methods"])
 def test_a_method_declares_what_it_needs(name: str) -> None:
     method = part("methods", name)
-    assert isinstance(method.NEEDS_RETAIN, bool)
-    assert isinstance(method.NEEDS_REFERENCE, bool)
+    assert isinstance(method.needs(method.Settings()), Needs)
     assert dataclasses.is_dataclass(method.Settings)
     assert method.Settings.__dataclass_params__.frozen  # type: ignore[attr-defined]
     method.Settings()  # every setting has a default

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,22 +13,18 @@ import torch
 
 from scrubber.core.batch import Batch
 from scrubber.core.errors import TrainingFailed
-from scrubber.core.model.adapters import reference
 from scrubber.core.model.causal import CausalModel
+from scrubber.core.model.outputs import Outputs, check_head, forward, recomputing
+from scrubber.core.model.reference import NONE, Before, Needs, References
+from scrubber.core.optimizers import Optimizer, OptimizerSettings, optimizer
 from scrubber.core.types import Check, Score
 from scrubber.core.workspace import Workspace
-
-
-class Outputs(NamedTuple):
-    """``logits``: (P, V) float32, one row for each position of a Batch."""
-
-    logits: torch.Tensor
 
 
 class LossFunction(Protocol):
     """A method's loss over one micro-batch; over the micro-batches of a step it adds up to the step's loss."""
 
-    def __call__(self, outputs: Outputs, reference: Outputs | None, batch: Batch) -> torch.Tensor: ...
+    def __call__(self, outputs: Outputs, reference: Before, batch: Batch) -> torch.Tensor: ...
 
 
 class Decision(NamedTuple):
@@ -43,9 +40,7 @@ class StoppingRule(Protocol):
 
 @dataclass(frozen=True)
 class TrainSettings:
-    learning_rate: float = 5e-4
-    betas: tuple[float, float] = (0.9, 0.98)
-    weight_decay: float = 0.0
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     clip: float = 1.0  # the gradient's largest norm
     warm_up: int = 0  # steps
     decay: Literal["constant", "linear"] = "constant"
@@ -54,6 +49,7 @@ class TrainSettings:
     check_every: int = 0  # steps; 0: after every epoch
     save_every: int = 25  # steps
     seed: int = 0
+    checkpointing: bool = False  # activations are computed again in the backward pass: less memory, a third more time
     bfloat16: bool = False  # matrix products in bfloat16, where the processor has them: about 1.4 times as fast
 
 
@@ -73,7 +69,8 @@ def train(
     loss: LossFunction,
     *,
     settings: TrainSettings,
-    needs_reference: bool = False,
+    needs: Needs = NONE,
+    references: References | None = None,
     check: Check | None = None,
     stop: StoppingRule | None = None,
     workspace: Workspace | None = None,
@@ -82,19 +79,20 @@ def train(
 ) -> Course:
     """Trains the parameters that require a gradient, in place, and leaves the best weights that ``stop`` saw.
 
+    ``references`` answers for the model before; without one, and with ``needs.reference``, rows are asked as they come.
     ``steps_of(epoch)`` gives the optimizer steps of an epoch, each a list of micro-batches; it must depend on the epoch
     alone, since a resumed run (the same ``workspace`` and ``name``) skips the steps that are done.
     Raises TrainingFailed when a loss is not finite.
     """
     torch.manual_seed(settings.seed)
     wanted = {n: p for n, p in model.network.named_parameters() if p.requires_grad}
-    optimizer = torch.optim.AdamW(
-        wanted.values(), lr=settings.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
-    )
+    check_head(model)
+    mover = optimizer(list(wanted.values()), settings.optimizer)
+    known = references or References(model, needs)
     course, step, best = Course(), 0, None
     place = f"private/{name}-checkpoint"
     if workspace is not None and workspace.path(place).exists():
-        course, step, best = _resume(workspace.path(place), wanted, optimizer, model.device)
+        course, step, best = _resume(workspace.path(place), wanted, mover, model.device)
         for seen_step, scores in course.checks:
             if stop is not None:
                 stop(seen_step, scores)
@@ -108,13 +106,9 @@ def train(
             continue
         if course.stopped:
             break
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * _pace(step, settings)
-        with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.bfloat16):
-            course.losses.append(_step(model, batches, loss, needs_reference, step))
-        torch.nn.utils.clip_grad_norm_(list(wanted.values()), settings.clip)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        total = functools.partial(_add_up, model, batches, loss, needs, known, step, settings)
+        course.losses.append(mover.step(total, _pace(step, settings)))
+        model.network.zero_grad(set_to_none=True)
         step += 1
         progress(1)
         checked = step % every == 0
@@ -126,7 +120,7 @@ def train(
                 course.best_step, best = step, {n: p.detach().clone() for n, p in wanted.items()}
             course.stopped = decision.stop
         if workspace is not None and (checked or step % settings.save_every == 0):
-            _save(workspace, place, course, step, best, wanted, optimizer)
+            _save(workspace, place, course, step, best, wanted, mover)
     if best is not None:
         with torch.no_grad():
             for n, parameter in wanted.items():
@@ -134,33 +128,37 @@ def train(
     return course
 
 
-def forward(model: CausalModel, batch: Batch) -> Outputs:
-    logits = model.network(
-        input_ids=batch.input_ids.to(model.device),
-        attention_mask=batch.attention_mask.to(model.device),
-        use_cache=False,
-    ).logits[:, :-1]  # (B, T-1, V)
-    return Outputs(logits.flatten(0, 1)[batch.positions.to(model.device)].float())
-
-
-def _step(model: CausalModel, batches: list[Batch], loss: LossFunction, needs_reference: bool, step: int) -> float:
-    """Adds up the gradients of one optimizer step; returns its loss."""
+def _add_up(
+    model: CausalModel,
+    batches: list[Batch],
+    loss: LossFunction,
+    needs: Needs,
+    references: References,
+    step: int,
+    settings: TrainSettings,
+    gradients: bool,
+) -> float:
+    """The loss of one optimizer step; with ``gradients``, those of its micro-batches are added up in ``.grad``, and clipped."""
     # Evaluation mode in training, too: no dropout, or the model before would not be exact, nor a resumed run the same.
     model.network.eval()
+    model.network.zero_grad(set_to_none=True)
     total = 0.0
     for batch in batches:
-        before = None
-        if needs_reference:
-            with reference(model):
-                before = forward(model, batch)
-        value = loss(forward(model, batch), before, batch)
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.bfloat16):
+            before = references(batch) if needs.reference else Before()
+            with torch.set_grad_enabled(gradients), recomputing(model, settings.checkpointing):
+                value = loss(forward(model, batch, layer=needs.layer), before, batch.to(model.device))
         if not torch.isfinite(value):
             raise TrainingFailed(
                 f"the loss is {value.item()} at step {step}",
                 mend="Lower the learning rate; if it happens at step 0, the model's weights hold values that are not finite.",
             )
-        torch.autograd.backward(value)
+        if gradients:
+            with recomputing(model, settings.checkpointing):
+                torch.autograd.backward(value)
         total += value.item()
+    if gradients:
+        torch.nn.utils.clip_grad_norm_([p for p in model.network.parameters() if p.requires_grad], settings.clip)
     return total
 
 
@@ -180,12 +178,12 @@ def _save(
     step: int,
     best: dict[str, torch.Tensor] | None,
     wanted: dict[str, torch.nn.Parameter],
-    optimizer: torch.optim.Optimizer,
+    mover: Optimizer,
 ) -> None:
     with workspace.replacing(place) as folder:
         folder.mkdir()
         weights = {n: p.detach() for n, p in wanted.items()}
-        torch.save({"weights": weights, "best": best, "optimizer": optimizer.state_dict()}, folder / "state.pt")
+        torch.save({"weights": weights, "best": best, "optimizer": mover.state_dict()}, folder / "state.pt")
         facts = {
             "step": step,
             "losses": course.losses,
@@ -197,14 +195,14 @@ def _save(
 
 
 def _resume(
-    folder: Path, wanted: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, device: torch.device
+    folder: Path, wanted: dict[str, torch.nn.Parameter], mover: Optimizer, device: torch.device
 ) -> tuple[Course, int, dict[str, torch.Tensor] | None]:
     facts = json.loads((folder / "course.json").read_text())
     state: dict[str, Any] = torch.load(folder / "state.pt", map_location=device, weights_only=True)
     with torch.no_grad():
         for n, parameter in wanted.items():
             parameter.copy_(state["weights"][n])
-    optimizer.load_state_dict(state["optimizer"])
+    mover.load_state_dict(state["optimizer"])
     course = Course(
         facts["losses"], [(at, [Score(**s) for s in scores]) for at, scores in facts["checks"]],
         facts["best_step"], facts["stopped"],

@@ -14,6 +14,7 @@ from scrubber.core.batch import Batch, Schedule, epoch_steps, tokenize
 from scrubber.core.errors import AskedWrongly, NothingToDo
 from scrubber.core.model.adapters import add_lora, save_adapter
 from scrubber.core.model.causal import CausalModel
+from scrubber.core.optimizers import OptimizerSettings
 from scrubber.core.train import Course, TrainSettings, train
 from scrubber.core.types import Model, Sample, Score, Tracker
 from scrubber.core.workspace import Workspace
@@ -74,25 +75,28 @@ def unlearn(
     method, settings = method_settings(config.method, config.settings)
     if not material.forget:
         raise NothingToDo("there is no sample to forget", mend="The audit found nothing that the model has learnt.")
-    if method.NEEDS_RETAIN and not material.keep:
+    needs = method.needs(settings)
+    if needs.retain and not material.keep:
         raise NothingToDo(
             f"{config.method} holds the model to texts without findings, and the corpus has none",
             mend="Add some code that may be kept to corpus.paths.",
         )
 
     def tokens(samples: Iterable[Sample]) -> list[Any]:
-        cut = functools.partial(tokenize, encode=model.encode, max_length=min(material.window_tokens, model.longest), edges=config.edges)
+        cut = functools.partial(
+            tokenize, encode=model.encode, max_length=min(material.window_tokens, model.longest), edges=config.edges
+        )
         return [row for row in map(cut, samples) if len(row.ids) > 1]
 
     forget = tokens(material.forget)
-    keep = tokens(material.keep) if method.NEEDS_RETAIN else []
+    keep = tokens(material.keep) if needs.retain else []
     schedule = Schedule(config.batch_size, config.micro_batch, config.order, seed, config.retain_batch_size)
     halves = 2 if keep and config.order == "alternating" else 1
     per_epoch = halves * -(-len(forget) // config.batch_size)
     started(per_epoch * config.max_epochs)
 
     def steps_of(epoch: int) -> Iterable[list[Batch]]:
-        return epoch_steps(forget, keep, schedule, epoch, pad_id=model.pad_id)
+        return epoch_steps(forget, keep, schedule, epoch, pad_id=model.pad_id, marked=needs.positions == "marked")
 
     values = some(material.audited, config.check_values, seed)
 
@@ -112,8 +116,7 @@ def unlearn(
         steps_of,
         functools.partial(method.loss, settings=settings),
         settings=TrainSettings(
-            learning_rate=config.learning_rate,
-            betas=config.betas,
+            optimizer=OptimizerSettings(learning_rate=config.learning_rate, betas=config.betas),
             clip=config.clip,
             max_epochs=config.max_epochs,
             steps_per_epoch=per_epoch,
@@ -122,7 +125,7 @@ def unlearn(
             save_every=config.save_every,
             seed=seed,
         ),
-        needs_reference=method.NEEDS_REFERENCE,
+        needs=needs,
         check=check,
         stop=thresholds,
         workspace=workspace,

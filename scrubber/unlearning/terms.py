@@ -1,19 +1,15 @@
-"""Loss terms that several methods share, each over the positions of a Batch."""
+"""Loss terms and target distributions that several methods share."""
 
 from __future__ import annotations
 
 import torch
 
-
-def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """-log f(y_t | x_<t) at each position. logits (P, V), labels (P,) -> (P,)."""
-    return torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+from scrubber.core.batch import Batch
 
 
-def divergence(reference: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-    """KL(f_0 || f_theta) at each position, reference first. Both (P, V) -> (P,)."""
-    before = reference.log_softmax(-1)
-    return (before.exp() * (before - logits.log_softmax(-1))).sum(-1)
+def same(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """f_0 itself as the target, so that the divergence from it is KL(f_0 || f_theta). logits (n, V) -> (n, V)."""
+    return logits.softmax(-1)
 
 
 def share(values: torch.Tensor, mask: torch.Tensor, total: float) -> torch.Tensor:
@@ -22,3 +18,8 @@ def share(values: torch.Tensor, mask: torch.Tensor, total: float) -> torch.Tenso
     An empty set contributes zero, with a gradient of zero.
     """
     return (values * mask).sum() / max(total, 1)
+
+
+def context(batch: Batch) -> torch.Tensor:
+    """(P,) bool: tokens in no span."""
+    return ~(batch.forget | batch.reinforce)

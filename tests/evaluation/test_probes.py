@@ -14,7 +14,10 @@ import torch
 from scrubber.core.batch import Batch, Schedule, epoch_steps, tokenize
 from scrubber.core.model.causal import CausalModel
 from scrubber.core.model.load import load
-from scrubber.core.train import Outputs, TrainSettings, train
+from scrubber.core.model.outputs import Outputs
+from scrubber.core.model.reference import Before
+from scrubber.core.optimizers import OptimizerSettings
+from scrubber.core.train import TrainSettings, train
 from scrubber.core.types import Sample, Span
 from scrubber.evaluation.metrics import extraction_likelihood, memorization_accuracy, perplexity
 from scrubber.evaluation.probes import continuation, prefix, recall
@@ -46,13 +49,13 @@ def model(tiny_models: dict[str, Path]) -> CausalModel:
     made.network.requires_grad_(True)
     rows = [tokenize(sample, made.encode, max_length=200) for sample in [*LEARNT, *LEARNT[:3] * 2]]
 
-    def likelihood(outputs: Outputs, reference: Outputs | None, batch: Batch) -> torch.Tensor:
-        return torch.nn.functional.cross_entropy(outputs.logits, batch.labels)
+    def likelihood(outputs: Outputs, reference: Before, batch: Batch) -> torch.Tensor:
+        return -outputs.log_likelihood(batch.labels).mean()
 
     def steps_of(epoch: int) -> Iterable[list[Batch]]:
         return epoch_steps([], rows, Schedule(5, 5), epoch, pad_id=made.pad_id)
 
-    train(made, steps_of, likelihood, settings=TrainSettings(learning_rate=5e-3, max_epochs=13))
+    train(made, steps_of, likelihood, settings=TrainSettings(OptimizerSettings(learning_rate=5e-3), max_epochs=13))
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -75,6 +76,16 @@ def use_threads(count: int) -> None:
 def has_bfloat16() -> bool:
     """Whether this machine multiplies bfloat16 matrices in hardware; elsewhere they are slower than float32."""
     return torch.cuda.is_available() or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+
+
+def adamw_8bit(parameters: Sequence[torch.nn.Parameter], options: dict[str, Any]) -> torch.optim.Optimizer:
+    """AdamW whose state takes a byte a number. Raises AskedWrongly without a GPU: bitsandbytes has it for those alone."""
+    if not torch.cuda.is_available():
+        raise AskedWrongly("the optimizer adamw_8bit wants a GPU", mend="Use adamw.")
+    import bitsandbytes
+
+    made: torch.optim.Optimizer = bitsandbytes.optim.AdamW8bit(parameters, **options)
+    return made
 
 
 def _options(precision: Precision, device: str) -> dict[str, Any]:

@@ -11,7 +11,10 @@ import torch
 
 from scrubber.core.batch import Batch, Schedule, Tokens, epoch_steps, tokenize
 from scrubber.core.model.load import has_bfloat16, load, save
-from scrubber.core.train import Outputs, TrainSettings, train
+from scrubber.core.model.outputs import Outputs
+from scrubber.core.model.reference import Before
+from scrubber.core.optimizers import OptimizerSettings
+from scrubber.core.train import TrainSettings, train
 from scrubber.core.types import Sample
 from scrubber.core.workspace import Workspace
 from scrubber.evaluation.benchmarks import micro
@@ -59,8 +62,7 @@ def fine_tune(world: World, settings: VictimSettings, workspace: Workspace, prog
         steps_of,
         _likelihood,
         settings=TrainSettings(
-            learning_rate=settings.learning_rate,
-            betas=(0.9, 0.95),
+            optimizer=OptimizerSettings(learning_rate=settings.learning_rate, betas=(0.9, 0.95)),
             warm_up=20,
             decay="linear",
             max_epochs=settings.epochs,
@@ -87,7 +89,6 @@ def steps_per_epoch(world: World, settings: VictimSettings) -> int:
     return -(-(rows + round(rows * settings.mixture / (1 - settings.mixture))) // settings.batch_size)
 
 
-def _likelihood(outputs: Outputs, reference: Outputs | None, batch: Batch) -> torch.Tensor:
+def _likelihood(outputs: Outputs, reference: Before, batch: Batch) -> torch.Tensor:
     """Plain language modelling: the mean loss over the step's tokens."""
-    ce = torch.nn.functional.cross_entropy(outputs.logits, batch.labels, reduction="sum")
-    return ce / max(batch.context_total, 1)
+    return -outputs.log_likelihood(batch.labels).sum() / max(batch.context_total, 1)

@@ -23,11 +23,9 @@ from dataclasses import dataclass
 import torch
 
 from scrubber.core.batch import Batch
-from scrubber.core.train import Outputs
+from scrubber.core.model.outputs import Outputs
+from scrubber.core.model.reference import Before, Needs
 from scrubber.unlearning import terms
-
-NEEDS_RETAIN = True
-NEEDS_REFERENCE = True
 
 
 @dataclass(frozen=True)
@@ -40,14 +38,17 @@ class Settings:
     padding_in_context: bool = False  # published quirk: padding counts, with loss 0, in the context's mean
 
 
-def loss(outputs: Outputs, reference: Outputs | None, batch: Batch, *, settings: Settings) -> torch.Tensor:
-    """One micro-batch's part of L_SU. ``outputs.logits`` and ``reference.logits``: (P, V)."""
-    assert reference is not None
-    kl = terms.divergence(reference.logits, outputs.logits)  # (P,)
+def needs(settings: Settings) -> Needs:
+    return Needs(retain=True, target=terms.same, retain_target=terms.same)
+
+
+def loss(outputs: Outputs, reference: Before, batch: Batch, *, settings: Settings) -> torch.Tensor:
+    """One micro-batch's part of L_SU."""
+    kl = reference.divergence(outputs)  # (P,)
     if batch.role == "retain":
         total = batch.rows if settings.retain_sum else batch.context_total
         return settings.lambda_ * settings.alpha * kl.sum() / max(total, 1)
-    ce = terms.cross_entropy(outputs.logits, batch.labels)  # (P,)
+    ce = -outputs.log_likelihood(batch.labels)  # (P,)
     sensitive = batch.forget if settings.split else torch.ones_like(batch.forget)
     sensitive_total = batch.forget_total if settings.split else batch.forget_total + batch.context_total
     context_total = (batch.context_total if settings.split else 0) + (

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 import torch
 
 from scrubber.core.batch import Batch
-from scrubber.core.train import Outputs
+from scrubber.core.model.outputs import Outputs
+from scrubber.core.model.reference import Before, Needs
 from scrubber.unlearning import terms
-
-NEEDS_RETAIN = True
-NEEDS_REFERENCE = True
 
 
 @dataclass(frozen=True)
@@ -24,11 +22,14 @@ class Settings:
     alpha: float = 1.0
 
 
-def loss(outputs: Outputs, reference: Outputs | None, batch: Batch, *, settings: Settings) -> torch.Tensor:
-    """One micro-batch's part of L_CU. ``outputs.logits`` and ``reference.logits``: (P, V)."""
-    assert reference is not None
+def needs(settings: Settings) -> Needs:
+    return Needs(retain=True, target=terms.same, retain_target=terms.same)
+
+
+def loss(outputs: Outputs, reference: Before, batch: Batch, *, settings: Settings) -> torch.Tensor:
+    """One micro-batch's part of L_CU."""
     total = max(batch.forget_total + batch.context_total, 1)
-    kl = terms.divergence(reference.logits, outputs.logits).sum() / total
+    kl = reference.divergence(outputs).sum() / total
     if batch.role == "retain":
         return settings.lambda_ * settings.alpha * kl
-    return -terms.cross_entropy(outputs.logits, batch.labels).sum() / total - settings.lambda_ * kl
+    return outputs.log_likelihood(batch.labels).sum() / total - settings.lambda_ * kl

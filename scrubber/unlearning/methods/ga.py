@@ -12,11 +12,8 @@ from dataclasses import dataclass
 import torch
 
 from scrubber.core.batch import Batch
-from scrubber.core.train import Outputs
-from scrubber.unlearning import terms
-
-NEEDS_RETAIN = False
-NEEDS_REFERENCE = False
+from scrubber.core.model.outputs import Outputs
+from scrubber.core.model.reference import Before, Needs
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,10 @@ class Settings:
     """Gradient ascent has none."""
 
 
-def loss(outputs: Outputs, reference: Outputs | None, batch: Batch, *, settings: Settings) -> torch.Tensor:
-    """-mean CE over every position. ``outputs.logits``: (P, V)."""
-    ce = terms.cross_entropy(outputs.logits, batch.labels)
-    return -ce.sum() / max(batch.forget_total + batch.context_total, 1)
+def needs(settings: Settings) -> Needs:
+    return Needs()
+
+
+def loss(outputs: Outputs, reference: Before, batch: Batch, *, settings: Settings) -> torch.Tensor:
+    """-mean CE over every position."""
+    return outputs.log_likelihood(batch.labels).sum() / max(batch.forget_total + batch.context_total, 1)

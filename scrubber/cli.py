@@ -126,7 +126,7 @@ def gate(
 ) -> None:
     """Judge stored scores again, under the same or another policy. Needs no model: exit 0 passed, 1 refused, 3 undecided."""
     from scrubber.pipelines import config as configuration
-    from scrubber.pipelines.release import regate
+    from scrubber.pipelines.publish import regate
     from scrubber.reporting import formats
 
     choose("--format", format, formats.VERDICT)
@@ -237,7 +237,7 @@ def _flow(
 
 
 def _finish(report: Report, workspace: Any, tracker: Tracker) -> None:
-    from scrubber.pipelines.release import publish
+    from scrubber.pipelines.publish import publish
     from scrubber.reporting.text import table
 
     publish(report, workspace, tracker)

@@ -51,6 +51,8 @@ class AuditConfig(_Strict):
 class UnlearnConfig(_Strict):
     method: str = "codeeraser"
     settings: dict[str, bool | int | float | str] = Field({}, description="the method's own; see: scrubber parts methods")
+    weights: Literal["lora", "full"] = Field("lora", description="what is trained: an adapter, or all but embeddings and output head")
+    optimizer: Literal["adamw", "adamw_8bit", "sign_adam", "sam", "hybrid"] = "adamw"
     learning_rate: float = Field(5e-4, gt=0)
     rank: int = Field(16, ge=1)
     alpha: int = Field(32, ge=1)
@@ -66,8 +68,11 @@ class UnlearnConfig(_Strict):
     check_values: int = Field(64, ge=1, description="values that a check asks for")
     margin: float = Field(0.1, ge=0, description="EL_10 is measured once MA is this near to its threshold")
     patience: int = Field(5, ge=1)
+    rule: Literal["paper", "memorization"] = Field("paper", description="what ends it: MA and EL_10 of decoys, or MA alone")
+    budget: float = Field(1.1, ge=0, description="most perplexity of kept texts, as a share of before; outside it no weights count as best; 0: any")
     hold: int = Field(1, ge=1, description="checks in a row at which the stopping rule must be met")
     save_every: int = Field(25, ge=1)
+    checkpointing: bool = Field(False, description="less memory for activations, a third more time")
 
 
 class EvaluateConfig(_Strict):

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from scrubber.core.fingerprint import Fingerprinter, project_key
 from scrubber.core.gate import decide
 from scrubber.core.provenance import model_digest, peak_memory, version_of, versions
 from scrubber.core.quiet import silent
-from scrubber.core.types import Finding, GatePolicy, Progress, Report, Score, Span, Tracker
+from scrubber.core.types import Finding, Progress, Report, Score, Span, Tracker
 from scrubber.core.workspace import Workspace, digest, digest_files
 from scrubber.pipelines import config as configuration
 from scrubber.pipelines.config import Config
@@ -145,13 +145,14 @@ class Flow:
             thresholds = ThresholdRule(
                 _value(before, "memorization_accuracy", "decoys"), _value(before, "extraction_likelihood_10", "decoys"),
                 margin=settings.margin, patience=settings.patience, hold=settings.hold,
+                likelihood_counts=settings.rule == "paper",
             )  # fmt: skip
             self.tracker.settings({"method": settings.method, **configuration.flat(settings, "unlearn.")})
             with self.progress(f"unlearn: {settings.method}") as advance:
                 course = unlearn(
                     self._model(), material, thresholds, config=settings, seed=self.config.seed,
                     workspace=self.workspace, tracker=self.tracker, name=f"unlearn-{self._unlearn_key}",
-                    progress=advance,
+                    place="adapter" if settings.weights == "lora" else "model", progress=advance,
                 )  # fmt: skip
             self._loaded = self._remembering = None  # it wears an adapter now
             return {"steps": len(course.losses), "stopped": course.stopped, "best_step": course.best_step}
@@ -163,12 +164,18 @@ class Flow:
         from scrubber.core.model.load import load
 
         model = self.config.model
-        adapter = self.workspace.path("adapter") if self.unlearnt["steps"] else None
+        left = self._left_by_unlearning()
 
         def made() -> Any:
-            return load(model.path, model.precision, adapter=adapter, batch_size=model.batch_size)
+            path, adapter = (str(left), None) if left and left.name == "model" else (model.path, left)
+            return load(path, model.precision, adapter=adapter, batch_size=model.batch_size)
 
         return self._evaluate("after", digest("after", self._unlearn_key), made)
+
+    def _left_by_unlearning(self) -> Path | None:
+        """The adapter, or the whole model where all weights were trained."""
+        place = "adapter" if self.config.unlearn.weights == "lora" else "model"
+        return self.workspace.path(place) if self.unlearnt["steps"] else None
 
     def gate(self, before: Sequence[Score], after: Sequence[Score]) -> Report:
         """Stage gate: the policy held against the scores."""
@@ -185,7 +192,7 @@ class Flow:
             digests={
                 "model": self.model_digest, "data": self.corpus_digest, "policy": digest(asdict(policy)),
                 "config": digest(configuration.flat(self.config)),
-                "adapter": digest_files(self.workspace.path("adapter")) if self.unlearnt["steps"] else "none",
+                "release": digest_files(left) if (left := self._left_by_unlearning()) else "none",
             },
             versions=versions(),
             seconds=self.rounded_seconds(),
@@ -283,25 +290,6 @@ def release(flow: Flow, until: Until = "gate") -> Report | None:
     if until == "evaluate":
         return None
     return flow.gate(before, after)
-
-
-def publish(report: Report, workspace: Workspace, tracker: Tracker) -> None:
-    """Writes result.json and report.html and hands both to the tracker."""
-    from scrubber.reporting.html import report_html
-    from scrubber.reporting.result import to_json
-
-    workspace.write_json("result.json", to_json(report, report.verdict.exit_code))
-    workspace.write("report.html", report_html(report))
-    tracker.settings({"verdict": report.verdict.outcome, "policy": report.policy})
-    tracker.settings({f"digest.{name}": value for name, value in report.digests.items()})
-    for name in ("result.json", "report.html"):
-        tracker.file(str(workspace.path(name)))
-
-
-def regate(report: Report, policy: GatePolicy) -> Report:
-    """The verdict of another policy on stored scores: needs neither model nor trials."""
-    digests = {**report.digests, "policy": digest(asdict(policy))}
-    return replace(report, verdict=decide(policy, report.scores), policy=policy.name, digests=digests)
 
 
 def check(config: Config) -> None:

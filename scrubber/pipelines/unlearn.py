@@ -12,20 +12,23 @@ from pydantic import TypeAdapter, ValidationError
 from scrubber.core import parts
 from scrubber.core.batch import Batch, Schedule, epoch_steps, tokenize
 from scrubber.core.errors import AskedWrongly, NothingToDo
-from scrubber.core.model.adapters import add_lora, save_adapter
+from scrubber.core.model.adapters import add_lora, save_adapter, train_all
 from scrubber.core.model.causal import CausalModel
+from scrubber.core.model.load import save
+from scrubber.core.model.reference import Needs, References
 from scrubber.core.optimizers import OptimizerSettings
 from scrubber.core.train import Course, TrainSettings, train
-from scrubber.core.types import Model, Sample, Score, Tracker
+from scrubber.core.types import Model, Sample, Score, Tracker, Trial
 from scrubber.core.workspace import Workspace
-from scrubber.evaluation.metrics import extraction_likelihood, memorization_accuracy
+from scrubber.evaluation.metrics import extraction_likelihood, memorization_accuracy, perplexity
 from scrubber.evaluation.probes import continuation, recall
 from scrubber.pipelines.config import UnlearnConfig
 from scrubber.pipelines.measure import some
-from scrubber.unlearning.stopping import ThresholdRule
+from scrubber.unlearning.stopping import Fenced, ThresholdRule
 
 SHELF, GROUP = "scrubber.unlearning.methods", "scrubber.methods"
 LIKELIHOOD_CHECKED = 16  # values whose EL_10 a check measures: enough to see it fall
+FENCE_TEXTS = 16  # kept texts whose perplexity a check measures
 
 
 @dataclass(frozen=True)
@@ -64,59 +67,52 @@ def unlearn(
     workspace: Workspace | None,
     tracker: Tracker,
     name: str = "unlearn",
-    adapter: str = "adapter",
+    place: str = "adapter",
     started: Callable[[int], None] = lambda total: None,
     progress: Callable[[int], None] = lambda step: None,
 ) -> Course:
-    """Puts an adapter on ``model``, trains it, and saves it in the workspace as ``adapter``.
+    """Trains ``model`` in place, with an adapter or without, and saves what changed in the workspace as ``place``.
 
     Raises NothingToDo where there is nothing to forget, or nothing to keep although the method needs it.
     """
     method, settings = method_settings(config.method, config.settings)
+    needs: Needs = method.needs(settings)
     if not material.forget:
         raise NothingToDo("there is no sample to forget", mend="The audit found nothing that the model has learnt.")
-    needs = method.needs(settings)
     if needs.retain and not material.keep:
         raise NothingToDo(
             f"{config.method} holds the model to texts without findings, and the corpus has none",
             mend="Add some code that may be kept to corpus.paths.",
         )
-
-    def tokens(samples: Iterable[Sample]) -> list[Any]:
-        cut = functools.partial(
-            tokenize, encode=model.encode, max_length=min(material.window_tokens, model.longest), edges=config.edges
-        )
-        return [row for row in map(cut, samples) if len(row.ids) > 1]
-
-    forget = tokens(material.forget)
-    keep = tokens(material.keep) if needs.retain else []
+    fence, kept = _fence(material.keep, config)
+    longest = min(material.window_tokens, model.longest)
+    cut = functools.partial(tokenize, encode=model.encode, max_length=longest, edges=config.edges)
+    forget = [row for row in map(cut, material.forget) if len(row.ids) > 1]
+    keep = [row for row in map(cut, kept if needs.retain else ()) if len(row.ids) > 1]
     schedule = Schedule(config.batch_size, config.micro_batch, config.order, seed, config.retain_batch_size)
+    marked = needs.positions == "marked"
     halves = 2 if keep and config.order == "alternating" else 1
     per_epoch = halves * -(-len(forget) // config.batch_size)
     started(per_epoch * config.max_epochs)
 
     def steps_of(epoch: int) -> Iterable[list[Batch]]:
-        return epoch_steps(forget, keep, schedule, epoch, pad_id=model.pad_id, marked=needs.positions == "marked")
+        return epoch_steps(forget, keep, schedule, epoch, pad_id=model.pad_id, marked=marked)
 
-    values = some(material.audited, config.check_values, seed)
-
-    def check(asked: Model, step: int) -> list[Score]:
-        memory = recall.ask(asked, values, subset="audited", context_tokens=material.context_tokens)
-        scores = [memorization_accuracy.score(memory, stage="after", subset="audited")]
-        if scores[0].value is not None and thresholds.near(scores[0].value):
-            few = some(values, LIKELIHOOD_CHECKED, seed)
-            trials = continuation.ask(asked, few, subset="audited", context_tokens=material.context_tokens)
-            scores.append(extraction_likelihood.score(trials, n=10, stage="after", subset="audited"))
-        tracker.scores(scores, step)
-        return scores
-
-    add_lora(model, rank=config.rank, alpha=config.alpha, seed=seed)
+    check = Check(model, material, thresholds, fence, config=config, seed=seed, tracker=tracker)
+    references = References(model, needs)
+    if config.weights == "lora":
+        add_lora(model, rank=config.rank, alpha=config.alpha, seed=seed)
+    else:
+        train_all(model)
+        if needs.reference:  # the model before is gone after the first step
+            references.fill(forget, "forget")
+            references.fill(keep, "retain")
     course = train(
         model,
         steps_of,
         functools.partial(method.loss, settings=settings),
         settings=TrainSettings(
-            optimizer=OptimizerSettings(learning_rate=config.learning_rate, betas=config.betas),
+            OptimizerSettings(config.optimizer, config.learning_rate, config.betas, seed=seed),
             clip=config.clip,
             max_epochs=config.max_epochs,
             steps_per_epoch=per_epoch,
@@ -124,15 +120,57 @@ def unlearn(
             check_every=config.check_every + config.check_every % halves,
             save_every=config.save_every,
             seed=seed,
+            checkpointing=config.checkpointing,
         ),
         needs=needs,
+        references=references,
         check=check,
-        stop=thresholds,
+        stop=Fenced(thresholds, config.budget, config.patience) if fence else thresholds,
         workspace=workspace,
         name=name,
         progress=progress,
     )
     if workspace is not None:
-        with workspace.replacing(adapter) as folder:
-            save_adapter(model, folder)
+        with workspace.replacing(place) as folder:
+            save_adapter(model, folder) if config.weights == "lora" else save(model, folder)
     return course
+
+
+class Check:
+    """What the loop asks every few steps: memory of the audited values, and perplexity of texts that are not trained on."""
+
+    def __init__(
+        self,
+        model: CausalModel,
+        material: Material,
+        thresholds: ThresholdRule,
+        fence: Sequence[Sample],
+        *,
+        config: UnlearnConfig,
+        seed: int,
+        tracker: Tracker,
+    ) -> None:
+        self.context, self.thresholds, self.fence, self.tracker = material.context_tokens, thresholds, fence, tracker
+        self.values = some(material.audited, config.check_values, seed)
+        self.few = some(self.values, LIKELIHOOD_CHECKED, seed)
+        self.before = self._texts(model)
+
+    def _texts(self, model: Model) -> list[Trial]:
+        return recall.ask(model, self.fence, subset="kept", context_tokens=self.context)
+
+    def __call__(self, model: Model, step: int) -> list[Score]:
+        memory = recall.ask(model, self.values, subset="audited", context_tokens=self.context)
+        scores = [memorization_accuracy.score(memory, stage="after", subset="audited")]
+        if self.fence:
+            scores.append(perplexity.difference(self.before, self._texts(model), subset="kept"))
+        if scores[0].value is not None and self.thresholds.near(scores[0].value):
+            trials = continuation.ask(model, self.few, subset="audited", context_tokens=self.context)
+            scores.append(extraction_likelihood.score(trials, n=10, stage="after", subset="audited"))
+        self.tracker.scores(scores, step)
+        return scores
+
+
+def _fence(keep: Sequence[Sample], config: UnlearnConfig) -> tuple[Sequence[Sample], Sequence[Sample]]:
+    """Texts that watch over utility, and those that may be trained on: never the same."""
+    count = min(FENCE_TEXTS, len(keep) // 4) if config.budget else 0
+    return keep[:count], keep[count:]

@@ -1,11 +1,11 @@
-"""When to stop: the CodeEraser paper's rule, on thresholds that say what "never seen" looks like."""
+"""When to stop: the CodeEraser paper's rule, on thresholds that say what "never seen" looks like; and a fence of utility."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from scrubber.core.train import Decision
+from scrubber.core.train import Decision, StoppingRule
 from scrubber.core.types import Score
 
 
@@ -26,6 +26,7 @@ class ThresholdRule:
     margin: float = 0.1
     patience: int = 5
     hold: int = 1
+    likelihood_counts: bool = True  # off: MA alone decides
     _best: tuple[float, float] = (float("inf"), float("inf"))
     _lowest_el: float = float("inf")
     _since: int = field(default=0)
@@ -33,7 +34,7 @@ class ThresholdRule:
 
     def near(self, accuracy: float) -> bool:
         """Whether EL_10 is worth its price yet."""
-        return accuracy <= self.memorization_accuracy + self.margin
+        return self.likelihood_counts and accuracy <= self.memorization_accuracy + self.margin
 
     def __call__(self, step: int, scores: Sequence[Score]) -> Decision:
         value = {score.metric: score.value for score in scores}
@@ -41,6 +42,12 @@ class ThresholdRule:
         likelihood = value.get("extraction_likelihood_10")
         if accuracy is None:
             return Decision(best=False, stop=False)
+        if not self.likelihood_counts:
+            under = accuracy <= self.memorization_accuracy
+            self._met = self._met + 1 if under else 0
+            best = accuracy < self._best[0]
+            self._best = min(self._best, (accuracy, float("inf")))
+            return Decision(best=best or under, stop=self._met >= self.hold)
         if likelihood is None:
             self._met = 0
             best = accuracy < self._best[0] and self._best[1] == float("inf")
@@ -58,3 +65,25 @@ class ThresholdRule:
         self._met = self._met + 1 if under and quiet else 0
         # a tie is no reason to keep older, less forgetful weights when the rule is met
         return Decision(best=best or (under and quiet), stop=self._met >= self.hold)
+
+
+@dataclass
+class Fenced:
+    """A rule within a budget: outside it no weights are the best, and after ``patience`` checks outside in a row it stops.
+
+    The budget is the most that ``perplexity_ratio`` may be. Without that score there is no fence. Ours.
+    """
+
+    rule: StoppingRule
+    budget: float
+    patience: int = 5
+    _outside: int = 0
+
+    def __call__(self, step: int, scores: Sequence[Score]) -> Decision:
+        decision = self.rule(step, scores)
+        ratio = next((score.value for score in scores if score.metric == "perplexity_ratio"), None)
+        if ratio is None or ratio <= self.budget:
+            self._outside = 0
+            return decision
+        self._outside += 1
+        return Decision(best=False, stop=self._outside >= self.patience)

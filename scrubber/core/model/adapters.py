@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from scrubber.core.errors import AskedWrongly
 from scrubber.core.model.causal import CausalModel
 
 
@@ -33,6 +34,23 @@ def add_lora(model: CausalModel, *, rank: int, alpha: int, seed: int) -> None:
                 task_type="CAUSAL_LM",
             ),
         )
+
+
+def train_all(model: CausalModel) -> None:
+    """Full fine-tuning: every weight but the embeddings and the output head trains.
+
+    Those stay as they are, since the model before is known by its output head (core/model/reference.py). Raises
+    AskedWrongly for quantised weights, through which a gradient passes, but to which none can be applied.
+    """
+    if model.precision in ("nf4", "int8"):
+        raise AskedWrongly(
+            f"weights in {model.precision} cannot be trained themselves",
+            where="unlearn.weights",
+            mend='Use weights = "lora", or precision bf16 or fp32.',
+        )
+    model.network.requires_grad_(True)
+    for part in (model.network.get_input_embeddings(), model.network.get_output_embeddings()):
+        part.requires_grad_(False)
 
 
 @contextmanager

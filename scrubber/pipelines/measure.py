@@ -12,6 +12,7 @@ from scrubber.core.types import Document, Finding, Model, Sample, Scan, Score, S
 from scrubber.evaluation.benchmarks import micro
 from scrubber.evaluation.metrics import (
     extraction_likelihood,
+    extraction_strength,
     finding_rate,
     leak_rate,
     memorization_accuracy,
@@ -114,11 +115,10 @@ def scores(trials: Sequence[Trial], stage: Stage, kinds: Mapping[str, str] | Non
                 of_kind = [t for t in values if kinds.get(t.subject) == kind]
                 made.append(leak_rate.score(of_kind, stage=stage, subset=f"planted_{kind}"))
     for subset, asked in _by_subset(trials, "recall").items():
-        made.append(
-            perplexity.score(asked, stage=stage, subset=subset)
-            if subset == "held_out"
-            else memorization_accuracy.score(asked, stage=stage, subset=subset)
-        )
+        if subset == "held_out":
+            made.append(perplexity.score(asked, stage=stage, subset=subset))
+            continue
+        made += [m.score(asked, stage=stage, subset=subset) for m in (memorization_accuracy, extraction_strength)]
     for subset, asked in _by_subset(trials, "continuation").items():
         made += [extraction_likelihood.score(asked, n=n, stage=stage, subset=subset) for n in LENGTHS]
     made += [pass_at_k.score(solved, stage=stage, subset=name) for name, solved in _tasks(trials).items()]

@@ -8,7 +8,13 @@ import math
 import pytest
 
 from scrubber.core.types import Trial
-from scrubber.evaluation.metrics import extraction_likelihood, finding_rate, memorization_accuracy, perplexity
+from scrubber.evaluation.metrics import (
+    extraction_likelihood,
+    extraction_strength,
+    finding_rate,
+    memorization_accuracy,
+    perplexity,
+)
 from scrubber.evaluation.metrics.extraction_likelihood import overlap
 
 
@@ -146,3 +152,22 @@ def test_nothing_asked_is_not_scored() -> None:
     ):
         assert (score.value, score.low, score.high, score.n) == (None, None, None, 0)
         assert score.note
+
+
+@pytest.mark.parametrize(
+    ("hits", "value"),
+    [
+        ([1, 1, 1, 1], 1.0),
+        ([0, 1, 1, 1], 0.75),  # the first token must be given
+        ([1, 1, 0, 1], 0.25),  # what is known before a gap does not help
+        ([1, 1, 1, 0], 0.0),  # not 1/4, as in the field's code: the last token was never given
+        ([0, 0], 0.0),
+    ],
+)
+def test_extraction_strength_counts_what_follows_the_last_miss_and_reaches_nought(hits: list[int], value: float) -> None:
+    score = extraction_strength.score([recalled("a", hits)], stage="after", subset="s")
+    assert (score.metric, score.value, score.n) == ("extraction_strength", value, 1)
+
+
+def test_extraction_strength_of_nothing_is_not_scored() -> None:
+    assert extraction_strength.score([], stage="after", subset="s").value is None

@@ -3,7 +3,8 @@
 The straightforward way is written here from the formulas, as the published code has it: a second, frozen copy of the
 model for the reference, both asked at each step, padded batches, and logits of every position. LoRA on both sides, the
 same rows: the demo corpus (planted documents to forget, clean functions to keep; lengths and spans by its tokenizer).
-PROD is span-restricted on both sides where --span is given, else over whole samples. Each run is a process of its own,
+PROD is span-restricted on both sides where --span is given, else over whole samples; its targets are kept as mean
+embeddings, since the nucleus of a random model is most of the vocabulary. Each run is a process of its own,
 whose peak memory is that of the whole process; ratios are ours / theirs. Random weights: only shapes matter here.
 
 On a GPU (--gpu) the base is nf4 and shapes are Qwen2.5-Coder's, 1.5B and 7B, sequence 512, batch 8: peak memory, tokens
@@ -34,7 +35,7 @@ from scrubber.core.model.causal import CausalModel
 from scrubber.core.model.outputs import forward
 from scrubber.core.model.reference import References
 from scrubber.core.types import Sample, Span
-from scrubber.unlearning.methods import codeeraser
+from scrubber.unlearning.methods import codeeraser, prod
 
 DEMO_MODEL = Path(__file__).parents[1] / "scrubber" / "data" / "demo_model"
 SHAPES = {  # width, layers, feed-forward, heads, key-value heads
@@ -165,7 +166,7 @@ def naive(model: CausalModel, method: str, span: bool) -> Callable[[dict[str, li
 
 def lean(model: CausalModel, method: str, span: bool, micro: int) -> Callable[[dict[str, list[Tokens]]], float]:
     part: Any = codeeraser if method == "codeeraser" else prod
-    settings = part.Settings() if method == "codeeraser" else part.Settings(positions="span" if span else "all")
+    settings = part.Settings() if method == "codeeraser" else part.Settings(positions="span" if span else "completion", sparse=False)
     add_lora(model, rank=16, alpha=32, seed=0)
     needs = part.needs(settings)
     references = References(model, needs)

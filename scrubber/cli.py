@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scrubber import __version__, cli_scan
-from scrubber.core.errors import AskedWrongly, Interrupted, NoVerdict, ScrubberError
-from scrubber.terminal import choose, deliver, guarded, progress
+from scrubber import __version__, cli_runs, cli_scan
+from scrubber.core.errors import NoVerdict, ScrubberError
+from scrubber.terminal import choose, deliver, guarded
 
 if TYPE_CHECKING:
-    from scrubber.core.types import Report, Tracker
-    from scrubber.pipelines.config import Config
+    from scrubber.core.types import Report
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,24 +27,8 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_scan.app)
+app.add_typer(cli_runs.app)
 
-RunDir = Annotated[
-    Path, typer.Option("--run-dir", help="Folder of the run; a run that was stopped goes on from there.")
-]
-ConfigFile = Annotated[Path | None, typer.Argument(help="TOML file, or a pyproject.toml with [tool.scrubber].")]
-ModelOption = Annotated[
-    str, typer.Option("--model", help="Folder of a saved model, or a hub id (reaches the network).")
-]
-CorpusOption = Annotated[
-    list[Path] | None, typer.Option("--corpus", help="What the model was fine-tuned on. Repeatable.")
-]
-PrecisionOption = Annotated[
-    str, typer.Option("--precision", help="nf4, int8, bf16 or fp32: that of the model that ships.")
-]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="section.key=value; repeatable. Keys: scrubber config.")
-]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress, no chatter.")]
 OutOption = Annotated[
     Path | None, typer.Option("-o", "--output", help="Write the result there, not to standard output.")
 ]
@@ -58,61 +39,6 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
     if version:
         typer.echo(__version__)
         raise typer.Exit
-
-
-STAGES = (  # command, last stage, help
-    ("audit", "audit", "Scan a corpus, then ask the model for every value found there: which does it know?"),
-    ("unlearn", "unlearn", "Train an adapter that makes the model forget what the audit found."),
-    ("evaluate", "evaluate", "Measure leaks, memorization and utility, before and after."),
-    ("release", "gate", "The whole job on your own model: scan, audit, unlearn, evaluate, gate, report."),
-)
-
-
-def _stage_command(name: str, until: str, text: str) -> None:
-    """A stage's command walks the flow up to that stage; stages that the run folder holds already are not done again."""
-
-    @app.command(
-        name, help=f"{text}\n\nStages before it are walked where the run folder lacks them. Keys: scrubber config."
-    )
-    def command(
-        config: ConfigFile = None,
-        run_dir: RunDir = Path("scrubber-run"),
-        model: ModelOption = "",
-        corpus: CorpusOption = None,
-        precision: PrecisionOption = "",
-        set_: SetOption = None,
-        quiet: QuietOption = False,
-    ) -> None:
-        _flow(until, config, run_dir, model, corpus, precision, set_, quiet)
-
-
-for _stage in STAGES:
-    _stage_command(*_stage)
-
-
-@app.command()
-def demo(
-    run_dir: RunDir = Path("scrubber-run"),
-    profile: Annotated[str, typer.Option("--profile", help="full (about six minutes) or tiny (under two).")] = "full",
-    seed: Annotated[int, typer.Option("--seed")] = 0,
-    set_: SetOption = None,
-    quiet: QuietOption = False,
-) -> None:
-    """The whole job on a model of ours that is made to leak first, and three attempts to fool the gate. No network."""
-    from scrubber.core.workspace import Workspace
-
-    _need_training()
-    from scrubber.pipelines.demo import flow as demo_flow
-
-    chosen = demo_flow.profile_of(profile)
-    with Workspace(run_dir.absolute()) as workspace:
-        config = demo_flow.demo_config(chosen, seed, workspace, set_ or ())
-        _use_threads(config)
-        watched = progress(quiet)
-        demo_flow.prepare(chosen, seed, workspace, watched)
-        with _tracker(config, workspace) as tracker:
-            report = demo_flow.run(chosen, config, workspace, tracker, watched)
-            _finish(report, workspace, tracker)
 
 
 @app.command()
@@ -212,69 +138,6 @@ def doctor() -> None:
         typer.echo(f"{name:16} {state}")
 
 
-def _flow(
-    until: Any, config: Path | None, run_dir: Path, model: str, corpus: list[Path] | None, precision: str,
-    set_: list[str] | None, quiet: bool,
-) -> None:  # fmt: skip
-    from scrubber.core.workspace import Workspace
-    from scrubber.pipelines import config as configuration
-
-    overrides = [f"model.path={json.dumps(model)}"] if model else []
-    overrides += [f"corpus.paths={json.dumps([str(p) for p in corpus])}"] if corpus else []
-    overrides += [f"model.precision={json.dumps(precision)}"] if precision else []
-    settings = configuration.read(config, [*overrides, *(set_ or ())])
-    _need_training()
-    from scrubber.pipelines import release as release_flow
-
-    release_flow.check(settings)
-    with Workspace(run_dir.absolute()) as workspace, _tracker(settings, workspace) as tracker:
-        _use_threads(settings)
-        flow = release_flow.Flow(settings, workspace, tracker, progress(quiet))
-        made = release_flow.release(flow, until)
-        if made is not None:
-            _finish(made, workspace, tracker)
-        typer.echo(flow.summary())
-
-
-def _finish(report: Report, workspace: Any, tracker: Tracker) -> None:
-    from scrubber.pipelines.publish import publish
-    from scrubber.reporting.text import table
-
-    publish(report, workspace, tracker)
-    typer.echo(table(report))
-    typer.echo(str(workspace.path("report.html")))
-    tracker.close()
-    raise typer.Exit(report.verdict.exit_code)
-
-
-@contextmanager
-def _tracker(config: Config, workspace: Any) -> Iterator[Tracker]:
-    """The tracker that the configuration names, found by entry point; it learns of a run's end whatever that is."""
-    from scrubber.core import parts as shelves
-    from scrubber.core.quiet import NoTracker
-    from scrubber.pipelines.config import flat
-
-    settings = config.tracker
-    tracker: Tracker = NoTracker()
-    if settings.name:
-        made = shelves.load("scrubber.trackers", "scrubber.trackers", settings.name)
-        uri = settings.uri or f"sqlite:///{workspace.path('mlflow.db')}"
-        tracker = made(
-            uri=uri, experiment=settings.experiment, run_name=config.name, resume=workspace.path("tracker.json")
-        )
-        tracker.settings(flat(config))
-    try:
-        yield tracker
-    except typer.Exit:
-        raise
-    except (Interrupted, KeyboardInterrupt):
-        tracker.close("KILLED")
-        raise
-    except BaseException:
-        tracker.close("FAILED")
-        raise
-
-
 def _stored(path: Path) -> Report:
     from scrubber.reporting.result import from_json
 
@@ -285,19 +148,6 @@ def _stored(path: Path) -> Report:
         raise NoVerdict(
             "there is no stored result", where=str(file), mend="Run scrubber release or demo first."
         ) from None
-
-
-def _need_training() -> None:
-    from importlib.util import find_spec
-
-    if not all(map(find_spec, ("torch", "transformers", "peft", "bitsandbytes"))):
-        raise AskedWrongly("asking and training models needs more libraries", mend="pip install 'code-scrubber[train]'")
-
-
-def _use_threads(config: Config) -> None:
-    from scrubber.core.model.load import use_threads
-
-    use_threads(config.model.threads or os.cpu_count() or 1)
 
 
 def main() -> None:

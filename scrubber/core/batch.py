@@ -68,7 +68,7 @@ class Tokens:
 
 def tokenize(sample: Sample, encode: Callable[[str], Encoding], *, max_length: int, edges: Edges = "overlap") -> Tokens:
     """Cut at ``max_length`` tokens. ``edges="inclusive"`` also takes a token that only touches a span, as the published
-    CodeEraser code does; by default a token must share a character with it."""
+    CodeEraser code does; by default a token must share a character with it. A token in spans of both sorts is to forget."""
     coded = encode(sample.text)
 
     def inside(start: int, end: int, spans: Sequence[tuple[int, int]]) -> bool:
@@ -78,11 +78,10 @@ def tokenize(sample: Sample, encode: Callable[[str], Encoding], *, max_length: i
 
     forget = [(s.start, s.end) for s in sample.forget]
     reinforce = [(s.start, s.end) for s in sample.reinforce]
-    return Tokens(
-        coded.ids[:max_length],
-        tuple(inside(a, b, forget) for a, b in coded.offsets[:max_length]),
-        tuple(inside(a, b, reinforce) for a, b in coded.offsets[:max_length]),
-    )
+    offsets = coded.offsets[:max_length]
+    marked = tuple(inside(a, b, forget) for a, b in offsets)
+    other = tuple(inside(a, b, reinforce) and not mark for (a, b), mark in zip(offsets, marked, strict=True))
+    return Tokens(coded.ids[:max_length], marked, other)
 
 
 def collate(

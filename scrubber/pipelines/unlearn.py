@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -100,6 +100,8 @@ def unlearn(
 
     check = Check(model, material, thresholds, fence, config=config, seed=seed, tracker=tracker)
     references = References(model, needs)
+    if getattr(settings, "end_id", 0) < 0 and model.end_ids:
+        settings = replace(settings, end_id=model.end_ids[0])
     if config.weights == "lora":
         add_lora(model, rank=config.rank, alpha=config.alpha, seed=seed)
     else:

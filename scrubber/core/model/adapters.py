@@ -16,8 +16,13 @@ from scrubber.core.model.causal import CausalModel
 def add_lora(model: CausalModel, *, rank: int, alpha: int, seed: int) -> None:
     """LoRA (arXiv 2106.09685) on every linear layer but the output head; nothing else stays trainable.
 
-    Bias is "none" and dropout 0: only then is the model with its adapter off exactly the model before.
+    Bias is "none" and dropout 0: only then is the model with its adapter off exactly the model before. A model that wears
+    an adapter already goes on with that one, whatever its rank.
     """
+    if has_adapter(model):
+        for name, parameter in model.network.named_parameters():
+            parameter.requires_grad_("lora_" in name)
+        return
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(seed)  # LoRA's A matrices are drawn at random

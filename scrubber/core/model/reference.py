@@ -65,16 +65,19 @@ class Lists(NamedTuple):
 
     def cross_entropy(self, outputs: Outputs) -> torch.Tensor:
         starts = self.counts.cumsum(0) - self.counts
+        used, places = torch.unique(self.ids, return_inverse=True)  # so that only those rows are ever cast
 
         def bag(weight: torch.Tensor) -> torch.Tensor:
             return torch.nn.functional.embedding_bag(
-                self.ids, weight.float(), starts, mode="sum", per_sample_weights=self.shares
+                places, weight[used].float(), starts, mode="sum", per_sample_weights=self.shares
             )
 
         explained = (bag(outputs.head.weight) * outputs.hidden.float()).sum(-1)
         if outputs.head.bias is not None:
             explained = explained + bag(outputs.head.bias[:, None])[:, 0]
-        mass = bag(torch.ones(len(outputs.head.weight), 1, device=self.ids.device))[:, 0]
+        mass = torch.zeros_like(self.entropy).index_add(
+            0, torch.arange(len(self.counts), device=starts.device).repeat_interleave(self.counts), self.shares
+        )
         return mass * outputs.normalizer - explained
 
 

@@ -1,0 +1,218 @@
+"""The door to what asks and trains a model: the stages of a release, deletion requests, and the demo."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scrubber.core.errors import AskedWrongly, Interrupted
+from scrubber.terminal import progress
+
+if TYPE_CHECKING:
+    from scrubber.core.types import Report, Tracker
+    from scrubber.pipelines.config import Config
+
+app = typer.Typer(rich_markup_mode=None)
+
+RunDir = Annotated[
+    Path, typer.Option("--run-dir", help="Folder of the run; a run that was stopped goes on from there.")
+]
+ConfigFile = Annotated[Path | None, typer.Argument(help="TOML file, or a pyproject.toml with [tool.scrubber].")]
+ModelOption = Annotated[
+    str, typer.Option("--model", help="Folder of a saved model, or a hub id (reaches the network).")
+]
+CorpusOption = Annotated[
+    list[Path] | None, typer.Option("--corpus", help="What the model was fine-tuned on. Repeatable.")
+]
+PrecisionOption = Annotated[
+    str, typer.Option("--precision", help="nf4, int8, bf16 or fp32: that of the model that ships.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="section.key=value; repeatable. Keys: scrubber config.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress, no chatter.")]
+
+STAGES = (  # command, last stage, help
+    ("audit", "audit", "Scan a corpus, then ask the model for every value found there: which does it know?"),
+    ("evaluate", "evaluate", "Measure leaks, memorization and utility, before and after."),
+    ("release", "gate", "The whole job on your own model: scan, audit, unlearn, evaluate, gate, report."),
+)
+
+
+def _stage_command(name: str, until: str, text: str) -> None:
+    """A stage's command walks the flow up to that stage; stages that the run folder holds already are not done again."""
+
+    @app.command(
+        name, help=f"{text}\n\nStages before it are walked where the run folder lacks them. Keys: scrubber config."
+    )
+    def command(
+        config: ConfigFile = None,
+        run_dir: RunDir = Path("scrubber-run"),
+        model: ModelOption = "",
+        corpus: CorpusOption = None,
+        precision: PrecisionOption = "",
+        set_: SetOption = None,
+        quiet: QuietOption = False,
+    ) -> None:
+        _flow(until, config, run_dir, model, corpus, precision, set_, quiet)
+
+
+for _stage in STAGES:
+    _stage_command(*_stage)
+
+
+@app.command()
+def unlearn(
+    config: ConfigFile = None,
+    run_dir: RunDir = Path("scrubber-run"),
+    model: ModelOption = "",
+    corpus: CorpusOption = None,
+    precision: PrecisionOption = "",
+    forget: Annotated[
+        Path | None,
+        typer.Option(
+            "--forget", help='A request: JSONL of {"value": ...}, {"person": ...} or {"file": ...}. See below.'
+        ),
+    ] = None,
+    set_: SetOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Train an adapter that makes the model forget what the audit found, or what a request names.
+
+    Stages before it are walked where the run folder lacks them. Keys: scrubber config.
+
+    With --forget the run folder is a deletion ledger: requests are forgotten one on top of the other, each value once, and
+    all values of earlier requests are asked for again. Exit 0: none of them comes out, within unlearn.budget; else 1.
+    """
+    if forget is None:
+        _flow("unlearn", config, run_dir, model, corpus, precision, set_, quiet)
+        return
+    from scrubber.pipelines.forget import forget as work_on
+    from scrubber.reporting.rows import interval
+
+    with _opened(config, run_dir, model, corpus, precision, set_, quiet) as flow:
+        done = work_on(flow, forget)
+        counts = ", ".join(f"{count} {name}" for name, count in done.counts.items())
+        typer.echo(f"request {done.request}: {counts}")
+        for score in done.scores:
+            typer.echo(f"{score.metric} of {score.subset}: {interval(score)}, n {score.n}")
+        flow.tracker.close()
+        raise typer.Exit(0 if done.within else 1)
+
+
+@app.command()
+def demo(
+    run_dir: RunDir = Path("scrubber-run"),
+    profile: Annotated[str, typer.Option("--profile", help="full (about six minutes) or tiny (under two).")] = "full",
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    set_: SetOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """The whole job on a model of ours that is made to leak first, and three attempts to fool the gate. No network."""
+    from scrubber.core.workspace import Workspace
+
+    _need_training()
+    from scrubber.pipelines.demo import flow as demo_flow
+
+    chosen = demo_flow.profile_of(profile)
+    with Workspace(run_dir.absolute()) as workspace:
+        config = demo_flow.demo_config(chosen, seed, workspace, set_ or ())
+        _use_threads(config)
+        watched = progress(quiet)
+        demo_flow.prepare(chosen, seed, workspace, watched)
+        with _tracker(config, workspace) as tracker:
+            report = demo_flow.run(chosen, config, workspace, tracker, watched)
+            _finish(report, workspace, tracker)
+
+
+def _flow(
+    until: Any, config: Path | None, run_dir: Path, model: str, corpus: list[Path] | None, precision: str,
+    set_: list[str] | None, quiet: bool,
+) -> None:  # fmt: skip
+    with _opened(config, run_dir, model, corpus, precision, set_, quiet) as flow:
+        from scrubber.pipelines.release import release
+
+        made = release(flow, until)
+        if made is not None:
+            _finish(made, flow.workspace, flow.tracker)
+        typer.echo(flow.summary())
+
+
+@contextmanager
+def _opened(
+    config: Path | None, run_dir: Path, model: str, corpus: list[Path] | None, precision: str, set_: list[str] | None,
+    quiet: bool,
+) -> Iterator[Any]:  # fmt: skip
+    """A Flow on the run folder, its lock held; everything that can be known to be wrong is said before."""
+    from scrubber.core.workspace import Workspace
+    from scrubber.pipelines import config as configuration
+
+    overrides = [f"model.path={json.dumps(model)}"] if model else []
+    overrides += [f"corpus.paths={json.dumps([str(p) for p in corpus])}"] if corpus else []
+    overrides += [f"model.precision={json.dumps(precision)}"] if precision else []
+    settings = configuration.read(config, [*overrides, *(set_ or ())])
+    _need_training()
+    from scrubber.pipelines import release as release_flow
+
+    release_flow.check(settings)
+    with Workspace(run_dir.absolute()) as workspace, _tracker(settings, workspace) as tracker:
+        _use_threads(settings)
+        yield release_flow.Flow(settings, workspace, tracker, progress(quiet))
+
+
+def _finish(report: Report, workspace: Any, tracker: Tracker) -> None:
+    from scrubber.pipelines.publish import publish
+    from scrubber.reporting.text import table
+
+    publish(report, workspace, tracker)
+    typer.echo(table(report))
+    typer.echo(str(workspace.path("report.html")))
+    tracker.close()
+    raise typer.Exit(report.verdict.exit_code)
+
+
+@contextmanager
+def _tracker(config: Config, workspace: Any) -> Iterator[Tracker]:
+    """The tracker that the configuration names, found by entry point; it learns of a run's end whatever that is."""
+    from scrubber.core import parts as shelves
+    from scrubber.core.quiet import NoTracker
+    from scrubber.pipelines.config import flat
+
+    settings = config.tracker
+    tracker: Tracker = NoTracker()
+    if settings.name:
+        made = shelves.load("scrubber.trackers", "scrubber.trackers", settings.name)
+        uri = settings.uri or f"sqlite:///{workspace.path('mlflow.db')}"
+        tracker = made(
+            uri=uri, experiment=settings.experiment, run_name=config.name, resume=workspace.path("tracker.json")
+        )
+        tracker.settings(flat(config))
+    try:
+        yield tracker
+    except typer.Exit:
+        raise
+    except (Interrupted, KeyboardInterrupt):
+        tracker.close("KILLED")
+        raise
+    except BaseException:
+        tracker.close("FAILED")
+        raise
+
+
+def _need_training() -> None:
+    from importlib.util import find_spec
+
+    if not all(map(find_spec, ("torch", "transformers", "peft", "bitsandbytes"))):
+        raise AskedWrongly("asking and training models needs more libraries", mend="pip install 'code-scrubber[train]'")
+
+
+def _use_threads(config: Config) -> None:
+    from scrubber.core.model.load import use_threads
+
+    use_threads(config.model.threads or os.cpu_count() or 1)

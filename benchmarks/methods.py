@@ -36,8 +36,8 @@ METHODS: dict[str, dict[str, Any]] = {  # settings that differ from the method's
     "undial": {},
     "dpo": {},
     "flat": {},
-    "rmu": {},
-    "decoy_tuning": {},
+    "rmu": {"layer": 2, "positions": "span"},  # of four
+    "decoy_tuning": {"alpha": 1.0},
     "task_vector": {},
 }
 GRID = (3e-4, 1e-3, 3e-3)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scrubber import __version__, cli_runs, cli_scan
+from scrubber import __version__, cli_baseline, cli_runs, cli_scan
 from scrubber.core.errors import NoVerdict, ScrubberError
 from scrubber.terminal import choose, deliver, guarded
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_scan.app)
+app.add_typer(cli_baseline.app, name="baseline")
 app.add_typer(cli_runs.app)
 
 OutOption = Annotated[
@@ -47,7 +48,7 @@ def gate(
     policy: Annotated[
         str, typer.Option("--policy", help="Name of a policy, or a TOML file; else the stored verdict's own.")
     ] = "",
-    format: Annotated[str, typer.Option("--format", help="text, json, junit or markdown.")] = "text",
+    format: Annotated[str, typer.Option("--format", help="text, json, sarif, junit or markdown.")] = "text",
     output: OutOption = None,
 ) -> None:
     """Judge stored scores again, under the same or another policy. Needs no model: exit 0 passed, 1 refused, 3 undecided."""
@@ -58,7 +59,8 @@ def gate(
     choose("--format", format, formats.VERDICT)
     report = _stored(result)
     report = regate(report, configuration.policy(policy or report.policy))
-    deliver(formats.verdict(format, report), output)
+    file = result / "result.json" if result.is_dir() else result
+    deliver(formats.verdict(format, report, version=__version__, file=str(file)), output)
     raise typer.Exit(report.verdict.exit_code)
 
 

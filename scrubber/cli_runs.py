@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scrubber import cli_evaluate
 from scrubber.core.errors import AskedWrongly, Interrupted
 from scrubber.terminal import progress
 
@@ -40,7 +41,6 @@ QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress, no chat
 
 STAGES = (  # command, last stage, help
     ("audit", "audit", "Scan a corpus, then ask the model for every value found there: which does it know?"),
-    ("evaluate", "evaluate", "Measure leaks, memorization and utility, before and after."),
     ("release", "gate", "The whole job on your own model: scan, audit, unlearn, evaluate, gate, report."),
 )
 
@@ -65,6 +65,42 @@ def _stage_command(name: str, until: str, text: str) -> None:
 
 for _stage in STAGES:
     _stage_command(*_stage)
+
+
+@app.command()
+def evaluate(
+    config: ConfigFile = None,
+    run_dir: RunDir = Path("scrubber-run"),
+    model: ModelOption = "",
+    corpus: CorpusOption = None,
+    precision: PrecisionOption = "",
+    set_: SetOption = None,
+    benchmark: cli_evaluate.BenchmarkOption = "",
+    data: cli_evaluate.DataOption = "",
+    subset: cli_evaluate.SubsetOption = "all",
+    completions: cli_evaluate.CompletionsOption = None,
+    samples: cli_evaluate.SamplesOption = 1,
+    temperature: cli_evaluate.TemperatureOption = 0.2,
+    seed: Annotated[int, typer.Option("--seed", help="Of drawn answers.")] = 0,
+    save: cli_evaluate.SaveOption = None,
+    isolation: cli_evaluate.IsolationOption = "auto",
+    format: cli_evaluate.FormatOption = "text",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the result there.")] = None,
+    allow_missing: cli_evaluate.AllowMissing = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure leaks, memorization and utility, before and after; or, with --benchmark, one published benchmark.
+
+    Stages before it are walked where the run folder lacks them. Keys: scrubber config.
+    """
+    if not benchmark:
+        _flow("evaluate", config, run_dir, model, corpus, precision, set_, quiet)
+        return
+    cli_evaluate.measure(
+        benchmark=benchmark, data=data, subset=subset, completions=completions, model=model, precision=precision,
+        samples=samples, temperature=temperature, seed=seed, save=save, isolation=isolation, format=format,
+        output=output, allow_missing=allow_missing, quiet=quiet,
+    )  # fmt: skip
 
 
 @app.command()

@@ -24,7 +24,8 @@ BYTES = ("scan", "mask")  # work that is counted in bytes
 def guarded(app: Callable[..., Any]) -> None:
     """Runs the command line and exits with its code. Nothing that goes wrong leaves a traceback or an exception's own
     words: they may hold values."""
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGTERM, signal.SIGINT):  # typer has an exit code of its own for a key that interrupts
+        signal.signal(number, _stop)
     try:
         code = app(standalone_mode=False)
     except ScrubberError as error:
@@ -32,7 +33,7 @@ def guarded(app: Callable[..., Any]) -> None:
         code = error.exit_code
     except typer.Exit as error:
         code = error.exit_code
-    except (typer.Abort, KeyboardInterrupt):
+    except typer.Abort:
         say("scrubber: interrupted. Start it again with the same --run-dir to go on.")
         code = 3
     except Exception as error:
@@ -61,7 +62,8 @@ def _unexpected(error: Exception) -> int:
 
 
 def _stop(number: int, frame: Any) -> None:
-    raise Interrupted("asked to stop by a signal", mend="Start it again with the same --run-dir to go on.")
+    what = "interrupted" if number == signal.SIGINT else "asked to stop by a signal"
+    raise Interrupted(what, mend="Start it again with the same --run-dir to go on.")
 
 
 def progress(quiet: bool) -> Any:

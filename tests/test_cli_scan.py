@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import string
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,7 @@ def test_standard_input_and_the_profiles(tmp_path: Path) -> None:
 
     assert rules(stdin=CODE) == ["gitlab-token", "email-address"]
     assert rules("--profile", "exact", stdin=CODE) == ["gitlab-token"]
+    assert rules("--detect", "pii", stdin=CODE) == ["email-address"]
     author = "# " + "author: " + "Ana Weber\n"
     assert rules(stdin=author) == []
     assert rules("--profile", "recall", stdin=author) == ["person-name"]
@@ -88,14 +91,74 @@ def test_packs_are_checked(tmp_path: Path) -> None:
     pack.write_text(f'[[rule]]\n{rule}examples = ["acme_{{lower:20}}"]\n')
     assert scrubber("rules", "check", pack, home=tmp_path).returncode == 0
     pack.write_text(f'[[rule]]\n{rule}examples = ["acme_{{lower:4}}"]\n')
+    (tmp_path / "empty").mkdir()
+    assert scrubber("rules", "check", tmp_path / "empty", home=tmp_path).returncode == 2
     done = scrubber("rules", "check", pack, home=tmp_path)
     assert done.returncode == 1
     assert "acme-token: " in done.stdout
 
 
+OWN = "ac" + "me_" + "".join(DICE.choices(string.ascii_lowercase, k=20))
+PACK = """[[rule]]
+id = "acme-{id}"
+provider = "Acme"
+regex = "acme_[a-z]{{20}}"
+examples = ["acme_{{lower:{length}}}"]
+counter_examples = ["acme_{{lower:3}}"]
+"""
+
+
+def test_own_packs_are_scanned_and_masked_with(tmp_path: Path) -> None:
+    pack, code = tmp_path / "ours.toml", tmp_path / "a.py"
+    pack.write_text(PACK.format(id="key", length=20))
+    code.write_text(f"call({OWN})\n")
+    assert scrubber("scan", code, home=tmp_path).returncode == 0
+    done = scrubber("scan", code, "--rules", pack, "--explain", home=tmp_path)
+    assert done.returncode == 1
+    assert "secret/acme-key" in done.stdout
+    assert "Acme" in done.stdout
+    assert OWN not in done.stdout + done.stderr
+    assert scrubber("mask", code, "-o", tmp_path / "b.py", "--rules", pack, home=tmp_path).returncode == 0
+    assert OWN not in (tmp_path / "b.py").read_text()
+    for number in (1, 2):
+        (tmp_path / f"bad{number}.toml").write_text(PACK.format(id=number, length=4))
+    done = scrubber("scan", code, *(f"--rules={tmp_path}/bad{number}.toml" for number in (1, 2)), home=tmp_path)
+    assert done.returncode == 2
+    assert all(f"acme-{number}: it does not match" in done.stderr for number in (1, 2))
+    assert not done.stdout
+
+
+def test_a_generation_cannot_excuse_itself(tmp_path: Path) -> None:
+    text = f"TOKEN = '{TOKEN}'  # pragma: allowlist secret\n"
+    for origin, code in (("corpus", 0), ("generation", 1)):
+        done = scrubber("scan", "-", "--origin", origin, "--format", "jsonl", home=tmp_path, stdin=text)
+        assert (done.returncode, len(done.stdout.splitlines())) == (code, code)
+
+
+def test_an_interrupt_from_the_keyboard_is_no_verdict_and_the_scan_goes_on(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (tmp_path / "a.py").write_text(CODE)
+    command = [sys.executable, "-m", "scrubber.cli", "scan", tmp_path / "a.py", "-", "--run-dir", run]
+    environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        while process.poll() is None and not list(run.glob("scan/0*")):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)  # while it waits for standard input
+        out, complaint = process.communicate(timeout=30)
+    assert (process.returncode, out) == (3, "")
+    assert complaint.splitlines()[-1].startswith("scrubber: interrupted")
+    done = scrubber("scan", tmp_path / "a.py", "-", "--run-dir", run, home=tmp_path, stdin="x = 1\n")
+    assert done.returncode == 1
+    assert "2 findings, 2 values, in 2 documents" in done.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("scan",), ("scan", "nowhere"), ("scan", ".", "--profile", "fast"), ("scan", ".", "--explain", "--format", "json"),
+     ("scan", ".", "--detect", "secret"), ("scan", ".", "--detect", "pii", "--profile", "exact"),
+     ("scan", ".", "--origin", "model"), ("scan", ".", "--rules", "nowhere.toml"),
      ("mask", "."), ("rules", "check", "nowhere.toml")],
     ids=str,
 )  # fmt: skip

@@ -22,7 +22,8 @@ class Batch:
 
     Only positions in P reach a loss, so padding never does, and no ignore index can index anything. The totals
     span the whole optimizer step: a loss that divides by them gives the same gradient for 1 x 8 and 8 x 1 rows.
-    Where rows have counterparts, the first ``pairs`` rows are to forget and as many after them are their counterparts.
+    Where rows have counterparts, the first ``pairs`` rows are to forget and as many after them are their counterparts;
+    ``rows`` does not count those, the other totals do.
     """
 
     role: Role
@@ -34,7 +35,7 @@ class Batch:
     row: torch.Tensor  # (P,) of which of the B rows
     forget: torch.Tensor  # (P,) bool: the label lies in a span to forget
     reinforce: torch.Tensor  # (P,) bool: the label lies in a span to reinforce
-    rows: int  # of the whole step without counterparts, as are the totals
+    rows: int  # of the whole step, as are the totals
     forget_total: int
     reinforce_total: int
     context_total: int

@@ -16,9 +16,12 @@ content in the history of git          ``COMMIT:PATH``, as for ``git show``; com
 from __future__ import annotations
 
 import os
+import pickle
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Literal
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from scrubber.core.errors import AskedWrongly
 from scrubber.core.sources import names
@@ -32,13 +35,32 @@ from scrubber.core.sources.reading import Limits, Reading, Unread, guarded, libr
 from scrubber.core.sources.shards import LARGE, Source, groups_of, lines_of, packed
 from scrubber.core.sources.streams import Readable
 from scrubber.core.sources.text import text_stream
-from scrubber.core.types import Document
+from scrubber.core.types import Document, Origin
 
-__all__ = ["Limits", "Source", "Unread", "documents", "documents_of", "language_of", "shards"]
+__all__ = ["Limits", "Source", "Unread", "WorkItems", "documents", "documents_of", "language_of", "shards"]
 
 STANDARD_INPUT = "-"
 HISTORY, HUB = "git:", "hf:"
 NEEDS_ARROW = names.PARQUET | names.ARROW | {".zst", ".tzst"}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItems(Sequence[Source]):
+    """Sources, kept small: the names of a million files take hundreds of megabytes, and are much alike."""
+
+    compressed: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, sources: Iterable[Source]) -> WorkItems:
+        return cls(tuple(zlib.compress(pickle.dumps(source), 1) for source in sources))
+
+    def __len__(self) -> int:
+        return len(self.compressed)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return WorkItems(self.compressed[index])
+        return pickle.loads(zlib.decompress(self.compressed[index]))
 
 
 def documents(
@@ -50,6 +72,7 @@ def documents(
     text_column: str | None = None,
     undecodable: Literal["named", "latin-1"] = "named",
     unpack: bool = True,
+    origin: Origin = "corpus",
     limits: Limits = Limits(),  # noqa: B008 (it is frozen)
 ) -> Iterator[Document]:
     """The documents of all sources, folders recursively and sorted by name; one is in memory at a time.
@@ -58,14 +81,15 @@ def documents(
     ``gitignore`` leaves out of folders what git ignores. ``text_column`` is the field of rows that holds the text, if
     it is not ``text``, ``content`` or ``code``. Text is UTF-8, or UTF-16 or UTF-32 with their mark; any other is
     named, or taken for Latin-1 if ``undecodable`` says so. Without ``unpack`` notebooks and JSONL are the text that
-    they are, and tables and archives count as binary.
+    they are, and tables and archives count as binary. ``origin`` is that of the documents: a person's corpus, or
+    generations of a model.
 
     Raises AskedWrongly at once, before anything is read, when there is nothing at a path, or a library is missing; and
     when its turn comes, if a data set of the hub cannot be loaded.
     """
     asked = _checked(paths, gitignore, unpack)
     reading = Reading(errors, [] if skipped is None else skipped, text_column, undecodable, unpack, limits)
-    return _documents(asked, gitignore, reading)
+    return _of(origin, _documents(asked, gitignore, reading))
 
 
 def shards(
@@ -76,7 +100,7 @@ def shards(
     text_column: str | None = None,
     unpack: bool = True,
     size: int = LARGE,
-) -> list[Source]:
+) -> WorkItems:
     """The same documents as work items of about ``size`` bytes, for ``documents_of``, in the same order.
 
     Deterministic while the files do not change. A list of files, byte ranges of a JSONL file (which is read once here,
@@ -84,13 +108,16 @@ def shards(
     Folders that cannot be listed are added to ``errors``. Raises AskedWrongly as ``documents`` does.
     """
     reading = Reading(errors, [], text_column, unpack=unpack)
-    asked, sources = _checked(paths, gitignore, unpack), list[Source]()
+    asked = _checked(paths, gitignore, unpack)
+    return WorkItems.of(_sources(asked, gitignore, reading, size))
+
+
+def _sources(asked: Sequence[str], gitignore: bool, reading: Reading, size: int) -> Iterator[Source]:
     for path in asked:
         if whole := _whole(path, alone=len(asked) == 1):
-            sources.append(whole)
+            yield whole
         else:
-            sources += packed(_files(path, len(asked) == 1, gitignore, reading), reading, size)
-    return sources
+            yield from packed(_files(path, len(asked) == 1, gitignore, reading), reading, size)
 
 
 def documents_of(
@@ -101,11 +128,16 @@ def documents_of(
     text_column: str | None = None,
     undecodable: Literal["named", "latin-1"] = "named",
     unpack: bool = True,
+    origin: Origin = "corpus",
     limits: Limits = Limits(),  # noqa: B008
 ) -> Iterator[Document]:
     """The documents of one work item; all else is as for ``documents``. Standard input is that of this process."""
     reading = Reading(errors, [] if skipped is None else skipped, text_column, undecodable, unpack, limits)
-    return _documents_of(source, reading)
+    return _of(origin, _documents_of(source, reading))
+
+
+def _of(origin: Origin, documents: Iterator[Document]) -> Iterator[Document]:
+    return documents if origin == "corpus" else (replace(document, origin=origin) for document in documents)
 
 
 def _checked(paths: Sequence[str | os.PathLike[str]], gitignore: bool, unpack: bool) -> list[str]:

@@ -5,8 +5,8 @@ Each is handed ``loss(gradients)``: the step's loss, with ``gradients`` true als
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -25,7 +25,7 @@ class OptimizerSettings:
     radius: float = 0.01  # sam: rho
     period: int = 20  # hybrid: steps of the one order, then as many of the other
     directions: int = 1  # hybrid: random directions of a zeroth-order estimate
-    smoothing: float = 1e-3  # hybrid: mu, how far it looks along one
+    smoothing: float = 1e-3  # hybrid: mu, how far it looks along one: this much a weight, in root mean square
     seed: int = 0
 
 
@@ -99,58 +99,84 @@ class Sam(Adam):
     def gradients(self, loss: Loss) -> float:
         value = loss(True)
         slopes = [p.grad.clone() if p.grad is not None else torch.zeros_like(p) for p in self.parameters]
-        norm = torch.linalg.vector_norm(torch.stack([s.norm() for s in slopes])).clamp_min(1e-12)
-        kept = [parameter.detach().clone() for parameter in self.parameters]
-        with torch.no_grad():
-            for parameter, slope in zip(self.parameters, slopes, strict=True):
-                parameter.add_(slope, alpha=float(self.settings.radius / norm))
-        loss(True)
-        with torch.no_grad():  # not subtracted: theta + e - e is not theta in floating point
-            for parameter, before in zip(self.parameters, kept, strict=True):
-                parameter.copy_(before)
+        ahead = float(self.settings.radius / _length(slopes).clamp_min(1e-12))
+        with _put_back(self.parameters):
+            with torch.no_grad():
+                for parameter, slope in zip(self.parameters, slopes, strict=True):
+                    parameter.add_(slope, alpha=ahead)
+            loss(True)
         return value
 
 
 class Hybrid(Adam):
     """``period`` first-order steps, then as many of zeroth order (arXiv 2510.00761): the slope along random directions of the
-    sphere, from losses alone: g = (1/q) sum_i [L(theta + mu u_i) - L(theta - mu u_i)] / (2 mu) u_i, times the number of
-    parameters, as the sphere's estimate needs (the paper's equation leaves that to the learning rate)."""
+    sphere, from losses alone: g = (1/q) sum_i [L(theta + mu u_i) - L(theta - mu u_i)] / (2 mu) u_i.
+
+    Ours: the sphere's radius is the root of n, the number of parameters, so that mu is a step of a single weight whatever
+    n is; on one of radius 1 a model's differences drown in rounding. And g is given the length of the last first-order
+    gradient (the paper's equation leaves that to the learning rate): unbiased it would be sqrt(n / q) times as long, and
+    Adam's second moment, which both orders share, would remember that and all but stop the next first-order steps.
+    """
 
     def __init__(self, parameters: Sequence[torch.nn.Parameter], settings: OptimizerSettings) -> None:
         super().__init__(parameters, settings)
-        self.done = 0
+        self.done, self.length = 0, 0.0
 
     def gradients(self, loss: Loss) -> float:
         first_order = self.done // self.settings.period % 2 == 0
         self.done += 1
-        return loss(True) if first_order else self._estimate(loss)
+        if not first_order:
+            return self._estimate(loss)
+        value = loss(True)
+        self.length = float(_length([p.grad for p in self.parameters if p.grad is not None]))
+        return value
 
     @torch.no_grad()
     def _estimate(self, loss: Loss) -> float:
         dice = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.done)
-        count, mu, value = sum(p.numel() for p in self.parameters), self.settings.smoothing, 0.0
-        kept = [parameter.clone() for parameter in self.parameters]
+        ahead, value = self.settings.smoothing * sum(p.numel() for p in self.parameters) ** 0.5, 0.0
         slopes = [torch.zeros_like(parameter) for parameter in self.parameters]
-        for _ in range(self.settings.directions):
-            drawn = [torch.randn(p.shape, generator=dice).to(p) for p in self.parameters]
-            length = math.sqrt(sum(float(d.square().sum()) for d in drawn))
-            ends = []
-            for side in (mu, -mu):
-                for parameter, before, direction in zip(self.parameters, kept, drawn, strict=True):
-                    parameter.copy_(before + direction * (side / length))
-                ends.append(loss(False))
-            rise = (ends[0] - ends[1]) / (2 * mu) * count / self.settings.directions
-            value += sum(ends) / 2 / self.settings.directions
-            for slope, direction in zip(slopes, drawn, strict=True):
-                slope.add_(direction, alpha=rise / length)
-        for parameter, before, slope in zip(self.parameters, kept, slopes, strict=True):
-            parameter.copy_(before)
-            parameter.grad = slope
+        with _put_back(self.parameters) as kept:
+            for _ in range(self.settings.directions):
+                drawn = [torch.randn(p.shape, generator=dice).to(p) for p in self.parameters]
+                length = float(_length(drawn))
+                ends = []
+                for side in (ahead, -ahead):
+                    for parameter, before, direction in zip(self.parameters, kept, drawn, strict=True):
+                        parameter.copy_(before + direction * (side / length))
+                    ends.append(loss(False))
+                value += sum(ends) / 2 / self.settings.directions
+                for slope, direction in zip(slopes, drawn, strict=True):
+                    slope.add_(direction, alpha=(ends[0] - ends[1]) / length)
+        scale = self.length / float(_length(slopes).clamp_min(1e-12))
+        for parameter, slope in zip(self.parameters, slopes, strict=True):
+            parameter.grad = slope * scale
         return value
 
     def state_dict(self) -> dict[str, Any]:
-        return {"inner": super().state_dict(), "done": self.done}
+        return {"inner": super().state_dict(), "done": self.done, "length": self.length}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state["inner"])
-        self.done = state["done"]
+        self.done, self.length = state["done"], state["length"]
+
+
+def _length(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Of all of them as one vector."""
+    length: torch.Tensor = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(t) for t in tensors]))
+    return length
+
+
+@contextmanager
+def _put_back(parameters: Sequence[torch.nn.Parameter]) -> Iterator[list[torch.Tensor]]:
+    """Whatever moves them within it, and however it ends: afterwards they are what they were, which it gives, bit for bit.
+
+    theta + e - e is not theta in floating point.
+    """
+    kept = [parameter.detach().clone() for parameter in parameters]
+    try:
+        yield kept
+    finally:
+        with torch.no_grad():
+            for parameter, before in zip(parameters, kept, strict=True):
+                parameter.copy_(before)

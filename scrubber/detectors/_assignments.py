@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 # What a name is said to hold: a password, which people choose, or a key or token, which is drawn.
@@ -16,19 +16,29 @@ def _any_case(words: str) -> str:
 
 
 KEY_OF = (
-    "api", "access", "account", "admin", "app", "application", "auth", "bot", "cipher", "client", "consumer", "crypto",
-    "database", "db", "deploy", "encrypt", "encryption", "hmac", "host", "jwt", "license", "login", "master", "priv",
-    "private", "secret", "security", "service", "session", "shared", "signing", "ssh", "storage", "user", "webhook",
+    "access", "account", "admin", "api", "app", "application", "auth", "aws", "azure", "bot", "cipher", "client",
+    "consumer", "crypto", "database", "db", "decrypt", "decryption", "deploy", "encrypt", "encryption", "firebase",
+    "github", "google", "hmac", "host", "jwt", "license", "login", "maps", "master", "openai", "priv", "private",
+    "product", "root", "rsa", "sdk", "secret", "security", "server", "service", "session", "shared", "signing", "ssh",
+    "storage", "stripe", "subscription", "twitter", "user", "webhook", "write",
 )  # fmt: skip
-PASSWORD_WORD = _any_case("(?:pass(?:word|wort|wd|phrase|code)?|pwd|contrase|senha|kennwort)")
-WORD = _any_case(rf"(?:pass|pwd|contrase|senha|kennwort|secret|token|credential|(?:{'|'.join(KEY_OF)})[_\- ]?key)")
-TAIL = r"[\w.\-]{0,24}"
-GIVEN = (
-    r"\\?['\"]?\]?"
-    r"(?::[ \t]?[\w\[\]., |]{1,30}|[ \t](?:string|[vV]alue)|\[\d{0,4}\])?"
-    r"[ \t]{0,8}(?:[:.?|+]{0,3}={1,3}|=>|!==?|:)[ \t]{0,8}"
-    r"(?:[rbuRBU]{1,2}|@|(?:\[\])?\w{1,16}\()?"
+PASSWORD_WORD = _any_case("(?:pass(?:word|wort|wd|phrase|code)?|pwd|pswd|pw|contrase|senha|kennwort)")
+WORD = _any_case(
+    rf"(?:pass|pwd|pswd|pw|contrase|senha|kennwort|secret|token|credential|salt|(?:{'|'.join(KEY_OF)})[_\- ]?key)"
 )
+TAIL = r"[\w.\-]{0,24}"
+NAME_END = r"\\?['\"]?[\])]?"
+SIGN = r"[ \t]{0,8}(?:[:.?|+]{0,3}={1,3}|=>|!==?|:|\|\||\?\?|(?<=[)\]] )or\b|\)[ \t]?\{)[ \t]{0,8}"
+GIVEN = (
+    rf"{NAME_END}(?::[ \t]?[\w\[\]., |&]{{1,30}}|[ \t](?:(?:As[ \t])?[sS]tring|[vV]alue)|\[\d{{0,4}}\])?{SIGN}"
+    r"(?:[rbuRBU]{1,2}|@|(?:\[\])?\w{0,16}\()?(?:\"\"|'')?"
+)
+LOOKED_UP = (
+    r"[\w.]{0,24}(?:[gG]et(?:env|Env|Property|String|Option|OrDefault)?|[eE]nv|ENV\.fetch|[cC]onfig|[oO]ption)[(\[][ \t]?"
+    r"['\"][\w.\-]{1,60}['\"],[ \t]?(?:default[ \t]?=[ \t]?)?"
+)
+DEFAULT = r"(?:(?:[\w=, ]{0,60}\b)?default[ \t]?=[ \t]?)?"
+TYPED = r"(?:type|fill|send_?[kK]eys|setValue|sendText|enterText)"
 QUOTED_VALUE = (
     r"(?:\"(?P<double>[^\s\"]{4,128})\"|'(?P<single>[^\s']{4,128})'|`(?P<back>[^\s`]{4,128})`"
     r"|\\[\"'](?P<escaped>[^\s\"'\\]{4,128})\\[\"'])"
@@ -40,10 +50,13 @@ BARE_VALUE = rf"(?P<bare>[A-Za-z_\-]{{4,40}}[0-9!@#$%^&*+=~?/]|[A-Za-z_\-]{{0,3}
 BARE_REST = re.compile(rf"[^{NOT_BARE}]{{0,200}}")
 
 QUOTED = rf"{WORD}{TAIL}{GIVEN}{QUOTED_VALUE}"
-ARGUMENT = rf"{WORD}{TAIL}['\"][ \t]{{0,4}},[ \t]{{0,8}}{QUOTED_VALUE}"
+ARGUMENT = rf"{WORD}{TAIL}['\"][ \t]{{0,4}},[ \t]{{0,8}}{DEFAULT}{QUOTED_VALUE}"
+FALLBACK = rf"{WORD}{TAIL}{NAME_END}{SIGN}{LOOKED_UP}{QUOTED_VALUE}"
+SPACED = rf"{WORD}\w{{0,24}}[ \t]{{1,8}}(?:is[ \t]{{1,4}})?{QUOTED_VALUE}"
+ENTERED = rf"{WORD}[\w\-]{{0,12}}['\"\]]{{1,3}}\)\.{TYPED}\([ \t]?{QUOTED_VALUE}"
 SETTER = rf"{WORD}\w{{0,12}}\([ \t]{{0,8}}{QUOTED_VALUE}"
-BARE = rf"{WORD}{TAIL}\\?['\"]?[ \t]{{0,8}}(?:[:.?|+]{{0,3}}=|:)[ \t]{{0,8}}{BARE_VALUE}"
-ELEMENT = rf"{WORD}{TAIL}>(?P<bare>[^\s<>]{{4,128}})</"
+BARE = rf"{WORD}{TAIL}\\?['\"]?[ \t]{{0,8}}(?:[:.?|+]{{0,3}}=|:-?)[ \t]{{0,8}}{BARE_VALUE}"
+ELEMENT = rf"{WORD}{TAIL}['\"]?>(?P<bare>[^\s<>]{{4,128}})</"
 BARE_WORD = (  # a whole line of a configuration file
     rf"^[ \t]{{0,24}}(?:export |- )?(?P<name>[\w.\-]{{0,40}}{PASSWORD_WORD})(?:: {{1,8}}|[ \t]{{0,8}}=[ \t]{{0,8}})"
     r"(?P<bare>[a-z]{4,20})[ \t\r]{0,8}$"
@@ -54,25 +67,35 @@ HEADER = (
     r"(?P<bare>[A-Za-z0-9_\-.=+/~]{16})"
 )
 
-Form = Literal["quoted", "argument", "setter", "bare", "word", "flag", "header", "element"]
+Form = Literal[
+    "quoted", "argument", "fallback", "spaced", "entered", "setter", "bare", "word", "flag", "header", "element"
+]
 FORMS: dict[Form, re.Pattern[str]] = {
-    "quoted": re.compile(QUOTED, re.ASCII),
-    "argument": re.compile(ARGUMENT, re.ASCII),
-    "setter": re.compile(SETTER, re.ASCII),
-    "bare": re.compile(BARE, re.ASCII),
-    "word": re.compile(BARE_WORD, re.ASCII),
-    "flag": re.compile(FLAG, re.ASCII),
-    "header": re.compile(HEADER, re.ASCII),
-    "element": re.compile(ELEMENT, re.ASCII),
+    "quoted": re.compile(QUOTED),
+    "argument": re.compile(ARGUMENT),
+    "fallback": re.compile(FALLBACK),
+    "spaced": re.compile(SPACED),
+    "entered": re.compile(ENTERED),
+    "setter": re.compile(SETTER),
+    "bare": re.compile(BARE),
+    "word": re.compile(BARE_WORD),
+    "flag": re.compile(FLAG),
+    "header": re.compile(HEADER),
+    "element": re.compile(ELEMENT),
 }
 NAMED_FORMS = frozenset(("quoted", "argument", "setter"))
 BARE_FORMS = frozenset(("bare", "word", "flag", "header", "element"))
+ASKING = frozenset(("fetch", "find", "get", "has", "is", "load", "lookup", "read", "require"))
+LED = frozenset(("word", "flag", "header"))  # forms that begin with something before the telling word
+STARTS = re.compile(rf"(?={WORD})")
 EXTENDED = frozenset(("bare", "flag", "header"))
 # The patterns are the expressions themselves, so that each hits exactly the lines on which it matches.
 PATTERNS = tuple(re.sub(r"\(\?P<\w+>", "(?:", form.pattern) for form in FORMS.values())
 
-NAME_BEFORE = re.compile(r"[\w.\-$]{0,40}$", re.ASCII)
-NAME = re.compile(r"[\w.\-$]+", re.ASCII)
+NAME_BEFORE = re.compile(r"[\w.\-$]{0,40}$")
+NAME = re.compile(r"[\w.\-$]+")
+GIVEN_TO = re.compile(r"(?P<name>[\w.\-]{2,40})['\"\])]{0,2}[ \t]{0,4}(?:=>|:?=|:)[ \t]{0,4}b?$")
+MOST_NAME = 60  # characters of a name and what stands between it and its value
 NAME_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 QUERY_END = re.compile(r"&(?:amp;)?\w+=|\\[nrt]")
 # Words that a name may end in and still be the credential itself: password_test, secret1, token_base64.
@@ -82,15 +105,37 @@ NEUTRAL = frozenset((
     "string", "test", "text", "val", "value",
 ))  # fmt: skip
 PASSWORD = re.compile(
-    r".*(?:password|passwd|passwort|passphrase|passcode|pwd|contrase\w*|senha|kennwort)s?|(?:.*[^m]|)pass"
+    r".*(?:password|passwd|passwort|passphrase|passcode|pwd|pswd|contrase\w*|senha|kennwort)s?|(?:.*[^m]|)pass"
+    r"|(?:|admin|db|ftp|login|mail|my|root|smtp|user)pw"
 )
 NOT_PASS = frozenset(("bypass", "surpass", "trespass", "overpass", "underpass", "multipass"))
-KEY = re.compile(rf".*(?:secret|token|credential)s?|(?:.*(?:{'|'.join(KEY_OF)}))keys?")
+KEY = re.compile(rf".*(?:secret|token|credential)s?|salt|(?:.*(?:{'|'.join(KEY_OF)}))keys?")
 # Tokens of pages and of texts, and keys that anyone may see.
 OPEN_OF = frozenset((
     "bos", "cls", "continuation", "cursor", "delimiter", "end", "eos", "mask", "next", "pad", "page", "pagination", "prev",
     "public", "sep", "special", "start", "sync", "unk", "stop", "image", "audio", "video", "prefix", "suffix",
 ))  # fmt: skip
+# Tokens that say which request, version or place is meant, and open nothing.
+OPEN_TOKEN_OF = frozenset((
+    "action", "authenticity", "cancellation", "change", "idempotency", "idempotent", "lock", "request", "resume",
+    "sequence", "starting", "update",
+))  # fmt: skip
+# Keys of tables, caches and pages, and what may be a key's name where the value is random.
+MAY_BE_KEY = frozenset(("api", "auth", "cred", "creds", "key", "pat", "seed"))
+PLAIN_KEY_OF = frozenset((
+    "cache", "column", "dedup", "dict", "foreign", "group", "index", "lookup", "object", "partition", "primary", "publishable",
+    "row", "s3", "site", "sort", "state", "storage", "translation", "unique",
+))  # fmt: skip
+SOMETHING_ELSE = frozenset((
+    "arn", "body", "certificate", "content", "cursor", "description", "etag", "file", "filename", "href", "icon", "id", "ids",
+    "image", "location", "message", "name", "path", "src", "text", "thumbprint", "title", "uri", "url", "version",
+))  # fmt: skip
+# Digests, public keys and alphabets are random too; what a line says about itself tells them apart.
+DIGEST_LINE = re.compile(
+    r"sha[-_]?\d|sha(?![a-z])|\bgit|md5|hash|digest|integrity|checksum|commit|revision|crc|fingerprint|etag|blake|uuid|guid|\bid\b"
+    r"|public|certificate|alphabet|charset|base64|b64|nonce|salt|signature|authenticity|csrf|src=|fromhex|unhexlify",
+    re.IGNORECASE,
+)
 
 
 class Given(NamedTuple):
@@ -105,22 +150,42 @@ class Given(NamedTuple):
 
 def assigned(line: str) -> Iterator[Given]:
     """The values on ``line`` that are given to a telling name."""
+    starts = [match.start() for match in STARTS.finditer(line)]
     for form, regex in FORMS.items():
-        for match in regex.finditer(line):
+        for match in regex.finditer(line) if form in LED else _matches(regex, line, starts):
             word = match.start("name" if form == "word" else 0)
             before = NAME_BEFORE.search(line, max(0, word - 40), word)
             first = before.start() if before else word
             name = NAME.match(line, first)
             words = name_words(name.group()) if name else ()
             holds = "key" if form == "header" else holding(words)
-            typed = line[first - 1 : first] == ":" and form != "element"  # a qualified type, or a piece of a URN
-            if holds and match.lastgroup and not typed:
+            # A qualified type, or a piece of a URN; but a symbol of Ruby is a name.
+            typed = form != "element" and bool(re.search(r"[\w:*]:$", line[max(0, first - 2) : first]))
+            if holds and match.lastgroup and not typed and not (form in ("setter", "spaced") and _is_verb(form, words)):
                 start, end = match.span(match.lastgroup)
                 if form in EXTENDED and (rest := BARE_REST.match(line, end)):
                     end = rest.end()
                 if cut := QUERY_END.search(line, start, end):
                     end = cut.start()
                 yield Given(form, holds, words, start, end)
+
+
+def _matches(regex: re.Pattern[str], line: str, starts: Sequence[int]) -> Iterator[re.Match[str]]:
+    """What ``finditer`` finds, where every match begins at one of ``starts``: the search for them is made once."""
+    last = 0
+    for start in starts:
+        if start >= last and (match := regex.match(line, start)):
+            last = match.end()
+            yield match
+
+
+def _is_verb(form: Form, words: tuple[str, ...]) -> bool:
+    """``pass "x"``, ``passValue("x")``, ``getPassword("x")`` and ``splitpasswd("x")`` give nothing to a password."""
+    if form == "setter" and ASKING.intersection(words):
+        return True
+    if words[0] == "pass":
+        return form == "spaced" or len(words) > 1
+    return form == "setter" and len(words) == 1 and not re.fullmatch(rf"(?:set|with)?{WORD}\w{{0,6}}", words[0])
 
 
 def name_words(name: str) -> tuple[str, ...]:
@@ -134,6 +199,22 @@ def names_credential(name: str) -> bool:
     return holding(words) is not None or NEUTRAL.issuperset(words)
 
 
+def is_given_to_key(text: str, start: int, at: int) -> bool:
+    """Whether the quote ``text[at]``, on a line from ``start`` on, opens what is given to a name that may be a key's.
+
+    Such as ``weather_key``: only a random value of it is a credential.
+    """
+    match = GIVEN_TO.search(text, max(start, at - MOST_NAME), at)
+    words = name_words(match["name"]) if match else ()
+    return bool(words) and words[-1] in MAY_BE_KEY and not (PLAIN_KEY_OF | OPEN_OF).intersection(words)
+
+
+def says_otherwise(name: str) -> bool:
+    """Whether a name tells that a random value of it is no credential: an identifier, a place, a text, an open token."""
+    words = name_words(name)
+    return bool(words) and (words[-1] in SOMETHING_ELSE or (words[-1] == "token" and holding(words) is None))
+
+
 def holding(words: tuple[str, ...]) -> Holds | None:
     """What a name of these words holds, which its last word says: a token_type is no token, nor a password_field one."""
     while len(words) > 1 and (words[-1] in NEUTRAL or words[-1].isdigit()):
@@ -141,6 +222,10 @@ def holding(words: tuple[str, ...]) -> Holds | None:
     if not words or OPEN_OF.intersection(words):
         return None
     last = words[-1]
+    if last in ("token", "tokens") and OPEN_TOKEN_OF.intersection(words):
+        return None
+    if any(word.startswith(("csrf", "xsrf")) for word in words):  # a page's, new with each
+        return None
     if PASSWORD.fullmatch(last) and last not in NOT_PASS:
         return "password"
     return "key" if KEY.fullmatch(last) or (last in ("key", "keys") and words[-2:-1] and words[-2] in KEY_OF) else None

@@ -61,13 +61,14 @@ NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 GLOBAL_FLAGS = re.compile(r"\(\?[aiLmsux]+\)")  # they would reach the patterns that a rule is joined with
 
 REACH = 64  # characters between a word of context and the value
-LONGEST = 1000  # characters of the line below a word of context that are looked at
+LONGEST = 1000  # characters of the lines above and below a hit that are looked at
 # What stands before a value that is given to something: a sign, a quote, the name of a scheme.
 GIVEN = re.compile(
     r"(?:[=:>,(\[|]|\b(?:bearer|basic|ssws|token|key|secret|password|is)\s)\s*\\?['\"`]?\s*$|['\"`]$", re.IGNORECASE
 )
 WORD = re.compile(r"[a-z]{5}|[A-Z]{5}|[A-Z][a-z]{4}|[^\w+/=.\-!:]")
 SUFFIX = re.compile(r"\.[A-Za-z]{1,5}\b")
+FILE_SUFFIX = re.compile(r"\.(?:css|gif|gz|html?|ico|jpe?g|js|json|map|md|pdf|png|py|svg|tgz|whl|woff2?|zip)\b")
 DIGEST = re.compile(r"sha\d|md5|hash|digest|integrity|checksum|commit|revision|etag|crc", re.IGNORECASE)
 WITH_CHECKSUM, WITHOUT_CHECKSUM = 0.99, 0.7  # a wrong checksum: an old token, or one that was altered
 
@@ -123,12 +124,18 @@ def find(row: TokenFormat, text: str, start: int, end: int) -> Iterator[Hit]:
 
 
 def matches(row: TokenFormat, text: str, start: int, end: int) -> Iterator[Span]:
-    """Where ``row`` matches in its context, placeholders included."""
+    """Where ``row`` matches in its context, placeholders included.
+
+    With context that is also on the lines above and below, since the hit may be on the other line of a match.
+    """
     if row.context:
+        start = max(text.rfind("\n", 0, max(0, start - 1)) + 1, start - LONGEST, 0)
         following = text.find("\n", end + 1)
         end = min(len(text) if following < 0 else following, end + LONGEST)
     for match in _bounded(row.regex).finditer(text, start, end):
         span = Span(*match.span(row.group))
+        if FILE_SUFFIX.match(text, match.end()):  # the digest in the name of a file
+            continue
         if 0 <= span.start < span.end and (not row.context or _in_context(row, text, *match.span())):
             yield span
 

@@ -29,8 +29,19 @@ from detect_secrets.plugins import (
 from scrubber.core.syntax import BARE_STRINGS, GRAMMARS, Context, contexts
 from scrubber.core.types import Detector, Document, Hit, Kind, Pattern, Span
 from scrubber.detectors import _rules
-from scrubber.detectors._assignments import BARE_FORMS, NAMED_FORMS, PATTERNS, Given, assigned, names_credential
+from scrubber.detectors._assignments import (
+    BARE_FORMS,
+    DIGEST_LINE,
+    NAMED_FORMS,
+    PATTERNS,
+    Given,
+    assigned,
+    is_given_to_key,
+    names_credential,
+    says_otherwise,
+)
 from scrubber.detectors._plausible import (
+    URL_PASSWORD,
     Verdict,
     is_drawn,
     is_placeholder,
@@ -50,6 +61,7 @@ PATTERN = {
     "a web token with a valid header": 0.85,
     "the password of a URL": 0.85,
     "a value given to the name of a credential": 0.7,
+    "a random string given to what may be the name of a key": 0.6,
     "a long random string between quotes": 0.5,
 }
 VALIDATION = {
@@ -106,8 +118,6 @@ PLUGINS = (
     Plugin("twilio-key", twilio.TwilioKeyDetector.denylist, r"(?:AC|SK)[a-z0-9]{32}"),
 )
 
-# A URL's userinfo may hold the sub-delimiters that detect-secrets excludes, and an @ of its own.
-URL_PASSWORD = re.compile(r"://([^\s:/?#@'\"`<>()]*):((?:[^\s@/'\"`<>\\]|@(?=[^\s/'\"`@]*@))+)@([\w\[][\w.\-]*)")
 # The lazy last part of detect-secrets' expression leaves the signature out.
 JSON_WEB_TOKEN = re.compile(r"eyJ[A-Za-z0-9_\-=]{8,}\.[A-Za-z0-9_\-=]{4,}(?:\.[A-Za-z0-9_\-+/=]*)?")
 KEY_HEADERS = tuple(private_key.PrivateKeyDetector.denylist)
@@ -116,17 +126,11 @@ KEY_LINE = re.compile(r"[A-Za-z0-9+/=]{32,}")
 MOST_KEY_CHARACTERS = 16_384
 MOST_NAMELESS = 256  # lines with a random string and no name: more are a table of data, and nobody's credentials
 MOST_HEADER_CHARACTERS = 400  # PGP and PuTTY put comment lines between the header and the key
-# A digit among the first characters keeps the names of functions out, and 6 % of drawn strings.
+# A digit among the first keeps the names of functions out, and 6 % of drawn strings.
 LONG_RUN = r"""['"][A-Za-z+/=_\-]{0,15}[0-9][A-Za-z0-9+/=_\-]{14,}['"]"""
 RUN = re.compile(LONG_RUN)
-# Digests, public keys and alphabets are random too; what a line says about itself tells them apart.
-DIGEST_LINE = re.compile(
-    r"sha[-_]?\d|sha(?![a-z])|\bgit|md5|hash|digest|integrity|checksum|commit|revision|crc|fingerprint|etag|blake|uuid|guid|\bid\b"
-    r"|public|certificate|alphabet|charset|base64|b64|nonce|salt|signature|src=|fromhex|unhexlify",
-    re.IGNORECASE,
-)
+LEAST_KEY = 20  # characters of a value that only might be a key's
 EDGE = " \t'\"`"
-ASKED = re.compile(r"(?:get|find|load|read|fetch|lookup|has|require|is)(?=[A-Z_]|$)", re.ASCII)  # for what has a name
 MADE = frozenset(
     ("byte", "bytes", "bytearray", "str", "string", "String", "text", "SecretStr", "SecretString", "Secret")
 )
@@ -225,11 +229,13 @@ def _place(candidate: Candidate, context: Context, language: str | None) -> str 
             return None
     elif candidate.given in NAMED_FORMS and context.name and not names_credential(context.name):
         return None
+    if candidate.given == "nameless" and says_otherwise(context.name):
+        return None
     if candidate.given == "quoted" and context.call and context.call not in MADE:
         return None
-    if candidate.given == "argument" and not context.call and language in GRAMMARS:  # two of a list of names
-        return None
-    if candidate.given == "setter" and ASKED.match(context.call):
+    if (
+        candidate.given == "argument" and not (context.call or context.name) and language in GRAMMARS
+    ):  # two of a list of names
         return None
     return "docstring" if context.place == "docstring" else "literal"
 
@@ -322,7 +328,12 @@ def _long_runs(document: Document, start: int, end: int) -> Iterator[Candidate]:
         return
     for match in RUN.finditer(document.text, start, end):
         span = Span(match.start() + 1, match.end() - 1)
-        if found := judge_nameless(document.text[span.start : span.end]):
+        value = document.text[span.start : span.end]
+        named = is_given_to_key(document.text, start, match.start()) and len(value) >= LEAST_KEY
+        if named and judge(value, "key", ("key",)) == "drawn":
+            pattern = "a random string given to what may be the name of a key"
+            yield Candidate(Hit("keyword-assignment", span, 0.0), pattern, VERDICTS["drawn"], "nameless")
+        elif found := judge_nameless(value):
             rule = "high-entropy-hex" if found == "digest" else "high-entropy-base64"
             yield Candidate(Hit(rule, span, 0.0), "a long random string between quotes", VERDICTS[found], "nameless")
 

@@ -35,6 +35,7 @@ class ModelConfig(_Strict):
 class CorpusConfig(_Strict):
     paths: list[str] = Field([], description="files and folders that the model was fine-tuned on")
     detectors: list[str] = ["secrets", "pii"]
+    rules: list[str] = Field([], description="packs of your own rules: TOML files, or folders of them")
     leave_out: list[str] = Field([], description="rules whose findings are dropped, such as person-name")
     allow_errors: bool = Field(False, description="go on although files could not be read")
 
@@ -51,7 +52,7 @@ class AuditConfig(_Strict):
 class UnlearnConfig(_Strict):
     method: str = "codeeraser"
     settings: dict[str, bool | int | float | str] = Field({}, description="the method's own; see: scrubber parts methods")
-    weights: Literal["lora", "full"] = Field("lora", description="what is trained: an adapter, or all but embeddings and output head")
+    weights: Literal["lora", "full"] = Field("lora", description="an adapter, or all but embeddings and output head")
     optimizer: Literal["adamw", "adamw_8bit", "sign_adam", "sam", "hybrid"] = "adamw"
     learning_rate: float = Field(5e-4, gt=0)
     rank: int = Field(16, ge=1)
@@ -69,7 +70,7 @@ class UnlearnConfig(_Strict):
     margin: float = Field(0.1, ge=0, description="EL_10 is measured once MA is this near to its threshold")
     patience: int = Field(5, ge=1)
     rule: Literal["paper", "memorization"] = Field("paper", description="what ends it: MA and EL_10 of decoys, or MA alone")
-    budget: float = Field(1.1, ge=0, description="most perplexity of kept texts, as a share of before; outside it no weights count as best; 0: any")
+    budget: float = Field(1.1, ge=0, description="most perplexity of kept texts, to before; beyond, no weights are best; 0: any")
     hold: int = Field(1, ge=1, description="checks in a row at which the stopping rule must be met")
     save_every: int = Field(25, ge=1)
     checkpointing: bool = Field(False, description="less memory for activations, a third more time")
@@ -81,6 +82,9 @@ class EvaluateConfig(_Strict):
     held_out: str = Field("", description="texts for perplexity; empty: corpus documents without findings, not trained on")
     micro_tasks: int = Field(600, ge=0, description="half of seen, half of unseen compositions")
     likelihood_values: int = Field(64, ge=0, description="values for EL_n, the dear metric")
+    isolation: Literal["auto", "bubblewrap", "landlock", "limits-only"] = Field(
+        "auto", description="layer of the sandbox; auto: the strongest that works"
+    )
     require_isolation: bool = Field(True, description="no verdict where generated code cannot be confined")
 
 

@@ -13,17 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scrubber.core.corpus import Source, Unread, shards
+from scrubber.core.corpus import Source, Unread, WorkItems, shards
 from scrubber.core.errors import AskedWrongly, ScrubberError
 from scrubber.core.placeholders import placeholders
 from scrubber.core.quiet import silent
 from scrubber.core.sources.names import printable
 from scrubber.core.sources.reading import Reading
-from scrubber.core.types import Document, Finding, Progress, Scan
-from scrubber.core.workspace import Workspace
+from scrubber.core.types import Document, Finding, Origin, Progress, Scan
 from scrubber.pipelines.rewrite import LeftOut, rewrite
 from scrubber.pipelines.scan import findings_in, identity
-from scrubber.pipelines.shards import LOST, SHARD_BYTES, Finished, mapped
+from scrubber.pipelines.shards import LOST, SHARD_BYTES, Finished, Options, mapped
 
 MOST_ROUNDS = 32  # of scanning what is masked; two are the rule
 FORMAT_CONFIDENCE = 0.9  # from here on a secret is known by its provider's format, whose prefix is public
@@ -121,10 +120,7 @@ def mask_corpus(
     *,
     scan: Scan,
     progress: Progress = silent,
-    workers: int = 1,
-    workspace: Workspace | None = None,
-    gitignore: bool = False,
-    text_column: str | None = None,
+    options: Options = Options(),  # noqa: B008 (it is frozen)
     copy_binary: bool = False,
 ) -> MaskResult:
     """Writes the files of ``paths`` anew: text, notebooks, JSONL and Parquet, of which all columns but the text are kept.
@@ -132,27 +128,28 @@ def mask_corpus(
     ``out`` is a folder: of one folder it gets the tree, of several paths one entry each; or, of one file, a file.
     What cannot be masked is left out, and named: archives, foreign encodings, rows without a text, files above
     ``rewrite.MOST_BYTES``. Binary files are left out and counted; with ``copy_binary`` they and archives are copied
-    as they are, unread. Each file appears whole. With a ``workspace`` a run that was killed goes on where it was.
-    Everything else is as for ``scan_corpus``.
+    as they are, unread. Each file appears whole. Everything else is as for ``scan_corpus``.
 
     Raises AskedWrongly when a path is no file or folder, or when ``out`` is in the corpus, or holds something already
-    that is not of the ``workspace``.
+    that is not of the workspace.
     """
     began = time.perf_counter()
     errors: list[Unread] = []
     folder = Path(os.path.abspath(out))
-    sources = _sources(paths, folder, gitignore, errors)
+    sources = _sources(paths, folder, options.gitignore, errors)
+    workspace = options.workspace
     if workspace is None and _holds_something(folder):
         raise AskedWrongly("there is something at the output already", where=str(out), mend="Name an empty folder.")
     total = sum(source.size for source in sources)
-    work = partial(_mask_files, scan=scan, text_column=text_column, copy_binary=copy_binary)
-    done = partial(mapped, work, workers=workers, lost=_lost, progress=progress, label="mask", total=total)
+    how = {"text_column": options.text_column, "origin": options.origin, "copy_binary": copy_binary}
+    work = partial(_mask_files, scan=scan, how=how)
+    done = partial(mapped, work, workers=options.workers, lost=_lost, progress=progress, label="mask", total=total)
     if workspace is None:
         made = list(done(sources))
     else:
-        finished = Finished(workspace, "mask", sources, [identity(scan), text_column, copy_binary])
+        finished = Finished(workspace, "mask", sources, [identity(scan), how])
         numbers = [n for n in range(len(sources)) if n in finished.left or _is_gone(finished, n)]
-        left = [sources[number] for number in numbers]
+        left = WorkItems.of(sources[number] for number in numbers)
         lost = {}
         for number, shard in zip(numbers, done(left), strict=True):
             if shard.lost:
@@ -190,8 +187,8 @@ class _Shard(NamedTuple):
 class _Masking:
     """Masks documents and counts."""
 
-    def __init__(self, scan: Scan, errors: list[Unread]) -> None:
-        self._scan, self._errors = scan, errors
+    def __init__(self, scan: Scan, origin: Origin, errors: list[Unread]) -> None:
+        self._scan, self._origin, self._errors = scan, origin, errors
         self.masked: Counter[str] = Counter()
         self.documents = self.changed = self.bytes = 0
 
@@ -199,7 +196,7 @@ class _Masking:
         self.documents += 1
         self.bytes += len(document.text.encode("utf-8", "surrogatepass"))
         try:
-            masked = mask_document(document, self._scan)
+            masked = mask_document(replace(document, origin=self._origin), self._scan)
         except (ScrubberError, MemoryError):
             raise
         except Exception as error:  # its message may quote
@@ -213,14 +210,14 @@ class _Masking:
         return masked.text
 
 
-def _mask_files(source: Source, *, scan: Scan, text_column: str | None, copy_binary: bool) -> _Shard:
-    """Of each file of ``source`` the name is where it goes."""
+def _mask_files(source: Source, *, scan: Scan, how: Mapping[str, Any]) -> _Shard:
+    """Of each file of ``source`` the name is where it goes. ``how``: text_column, origin, copy_binary."""
     errors: list[Unread] = []
-    masking = _Masking(scan, errors)
-    reading = Reading(errors, [], text_column)
+    masking = _Masking(scan, how["origin"], errors)
+    reading = Reading(errors, [], how["text_column"])
     written, left_out = [], 0
     for path, target in source.files:
-        done = _rewritten(path, target, masking, reading, copy_binary)
+        done = _rewritten(path, target, masking, reading, how["copy_binary"])
         if done:
             written.append(target)
         left_out += done is None
@@ -241,7 +238,7 @@ def _rewritten(path: str, target: str, masking: _Masking, reading: Reading, copy
     return False
 
 
-def _sources(paths: Sequence[str | os.PathLike[str]], out: Path, gitignore: bool, errors: list[Unread]) -> list[Source]:
+def _sources(paths: Sequence[str | os.PathLike[str]], out: Path, gitignore: bool, errors: list[Unread]) -> WorkItems:
     """Work items whose files are named by where they go."""
     targets: dict[str, Path] = {}
     for path in [os.fspath(path) for path in paths]:
@@ -251,14 +248,18 @@ def _sources(paths: Sequence[str | os.PathLike[str]], out: Path, gitignore: bool
         targets[path] = out if len(paths) == 1 else out / os.path.basename(root)
     if len(set(targets.values())) < len(paths):
         raise AskedWrongly("two paths would go to one place", where=str(out), mend="Mask them one by one.")
-    made = []
-    for path, target in targets.items():
-        for source in shards([path], errors=errors, gitignore=gitignore, unpack=False, size=SHARD_BYTES):
-            if source.kind != "files":
-                raise AskedWrongly("only files and folders can be masked", where=path)
-            files = tuple((file, os.path.normpath(target / os.path.relpath(file, path))) for file, _ in source.files)
-            made.append(replace(source, files=files))
-    return made
+    return WorkItems.of(
+        _aimed(source, path, target)
+        for path, target in targets.items()
+        for source in shards([path], errors=errors, gitignore=gitignore, unpack=False, size=SHARD_BYTES)
+    )
+
+
+def _aimed(source: Source, path: str, target: Path) -> Source:
+    if source.kind != "files":
+        raise AskedWrongly("only files and folders can be masked", where=path)
+    files = tuple((file, os.path.normpath(target / os.path.relpath(file, path))) for file, _ in source.files)
+    return replace(source, files=files)
 
 
 def _holds_something(path: Path) -> bool:

@@ -21,6 +21,7 @@ from scrubber.core.types import Finding, Progress, Report, Score, Span, Tracker
 from scrubber.core.workspace import Workspace, digest, digest_files
 from scrubber.pipelines import config as configuration
 from scrubber.pipelines.config import Config
+from scrubber.pipelines.packs import sound_rules
 from scrubber.pipelines.scan import default_scan, detectors, finding_json, scan_corpus
 
 Until = Literal["audit", "unlearn", "evaluate", "gate"]
@@ -47,7 +48,10 @@ class Flow:
     def __post_init__(self) -> None:
         check(self.config)
         self.fingerprint = Fingerprinter(project_key(self.workspace.private / "key"))
-        self.scan = default_scan(self.fingerprint, self.config.corpus.detectors, leave_out=self.config.corpus.leave_out)
+        asked = self.config.corpus
+        rules = sound_rules([Path(p) for p in asked.rules])
+        self.scan = default_scan(self.fingerprint, asked.detectors, leave_out=asked.leave_out, rules=rules)
+        self._rules = digest(repr(rules))
         self.seconds: dict[str, float] = {}
         self.corpus_digest = digest([digest_files(Path(p)) for p in self.config.corpus.paths])
         self.model_digest = model_digest(self.config.model.path)
@@ -55,7 +59,8 @@ class Flow:
     def findings(self) -> list[Finding]:
         """Stage scan: writes findings.jsonl, without a value in it."""
         asked = self.config.corpus
-        self._scan_key = digest("scan", self.corpus_digest, asked.detectors, asked.leave_out, version_of("code-scrubber"))
+        left_out, version = asked.leave_out, version_of("code-scrubber")
+        self._scan_key = digest("scan", self.corpus_digest, asked.detectors, left_out, self._rules, version)
 
         def work() -> dict[str, Any]:
             paths = [Path(p) for p in self.config.corpus.paths]
@@ -243,8 +248,11 @@ class Flow:
         from scrubber.evaluation.sandbox.runner import Sandbox
         from scrubber.pipelines.measure import ask
 
-        confined = Sandbox(require_isolation=self.config.evaluate.require_isolation) if self.subjects.tasks else None
+        asked = self.config.evaluate
+        confined = Sandbox(require_isolation=asked.require_isolation, layer=asked.isolation) if self.subjects.tasks else None
         with self.progress(f"evaluate {label}") as advance, confined or nullcontext() as sandbox:
+            if sandbox is not None:
+                self.tracker.settings({"sandbox.level": sandbox.level})
             return ask(model, subjects or self.subjects, scan=self.scan, sandbox=sandbox, progress=lambda part: advance(1))
 
     def _subjects(self, audit: Any) -> Any:

@@ -5,26 +5,29 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from scrubber.core import parts
-from scrubber.core.corpus import Source, Unread, documents_of, shards
+from scrubber.core.corpus import Source, Unread, WorkItems, documents_of, shards
 from scrubber.core.errors import AskedWrongly, ScrubberError
 from scrubber.core.fingerprint import Fingerprinter
 from scrubber.core.provenance import version_of
 from scrubber.core.quiet import silent
 from scrubber.core.types import Detector, Document, Finding, Hit, Progress, Scan
-from scrubber.core.workspace import Workspace, digest, digest_files
+from scrubber.core.workspace import digest, digest_files
+from scrubber.detectors._packs import PackDetector
+from scrubber.detectors._rules import TokenFormat
 from scrubber.detectors.prefilter import scanner
 from scrubber.pipelines.findings import SCHEMA_VERSION, FindingsFile, jsonl
 from scrubber.pipelines.findings import finding_json as finding_json
-from scrubber.pipelines.shards import LOST, SHARD_BYTES, Finished, mapped
+from scrubber.pipelines.shards import LOST, SHARD_BYTES, Finished, Options, mapped
 
 SHELF = "scrubber.detectors"
+DETECTORS = ("secrets", "pii")  # asked where none is named
 FINDINGS = "findings.jsonl"
 CODE = Path(__file__).parents[1]  # findings hang on it, and on the versions of LIBRARIES
 LIBRARIES = ("code-scrubber", "detect-secrets", "phonenumbers", "hyperscan", "tree-sitter")
@@ -61,17 +64,23 @@ PROFILES = {
 
 
 class DefaultScan:
-    """A Scan by detectors of a profile. Another process is told their names and the key, and makes its own."""
+    """A Scan by detectors of a profile. Another process is told their names, the rules and the key, and makes its own."""
 
     def __init__(
-        self, fingerprint: Fingerprinter, names: Sequence[str], profile: str, leave_out: Sequence[str] = ()
+        self,
+        fingerprint: Fingerprinter,
+        names: Sequence[str],
+        profile: str,
+        leave_out: Sequence[str] = (),
+        rules: Sequence[TokenFormat] = (),
     ) -> None:
         if profile not in PROFILES:
             raise AskedWrongly(f"there is no profile called {profile!r}", mend=f"Use one of: {', '.join(PROFILES)}.")
-        self._made_of = fingerprint, tuple(names), profile, tuple(leave_out)
+        self._made_of = fingerprint, tuple(names), profile, tuple(leave_out), tuple(rules)
         self._left_out = frozenset(leave_out)
         self._least = PROFILES[profile].least_confidence
-        self._detectors = detectors(PROFILES[profile].detectors or names)
+        own = [PackDetector(rules)] if rules else []
+        self._detectors: list[Detector] = [*own, *detectors(PROFILES[profile].detectors or names)]
         self._scan = scanner(self._detectors, fingerprint)
         # detect-secrets reads its own marks, and takes notebooks and JSONL for the text that they are
         self.marks = self.unpack = profile != "exact"
@@ -84,12 +93,12 @@ class DefaultScan:
         return DefaultScan, self._made_of
 
     def explain(self, document: Document, finding: Finding) -> list[str]:
-        """Why it is one, in words without the value, by the detectors of its kind that can tell (``explain``)."""
+        """Why it is one, in words without the value, by the first detector of its kind that can tell (``explain``)."""
         hit = Hit(finding.rule, finding.span, finding.confidence)
         able = [
             detector for detector in self._detectors if detector.kind == finding.kind and hasattr(detector, "explain")
         ]
-        return [reason for detector in able for reason in detector.explain(document, hit)]
+        return next((reasons for detector in able if (reasons := detector.explain(document, hit))), [])
 
     @property
     def identity(self) -> str:
@@ -103,16 +112,18 @@ class DefaultScan:
 
 def default_scan(
     fingerprint: Fingerprinter,
-    names: Sequence[str] = ("secrets", "pii"),
+    names: Sequence[str] = DETECTORS,
     profile: str = "balanced",
     leave_out: Sequence[str] = (),
+    rules: Sequence[TokenFormat] = (),
 ) -> DefaultScan:
     """The detectors called ``names``, ours or those of other packages, as one Scan; raises as ``detectors`` does.
 
     ``profile``: "balanced", "recall" (also what is not sure), or "exact" (what detect-secrets finds, by our own
-    detector of that name alone). ``leave_out``: names of rules whose findings are dropped.
+    detector of that name alone). ``leave_out``: names of rules whose findings are dropped. ``rules``: a user's own, which
+    any profile asks too (``scrubber.pipelines.packs.sound_rules``).
     """
-    return DefaultScan(fingerprint, names, profile, leave_out)
+    return DefaultScan(fingerprint, names, profile, leave_out, rules)
 
 
 def detectors(names: Sequence[str]) -> list[Detector]:
@@ -133,21 +144,16 @@ def scan_corpus(
     *,
     scan: Scan,
     progress: Progress = silent,
-    workers: int = 1,
-    workspace: Workspace | None = None,
-    gitignore: bool = False,
-    text_column: str | None = None,
+    options: Options = Options(),  # noqa: B008 (it is frozen)
     undecodable: Literal["named", "latin-1"] = "named",
 ) -> ScanResult:
     """Scan every document of ``paths``. Findings on a line marked ``pragma: allowlist secret`` are left out.
 
-    The mark counts here only, where a person wrote the text: a model's completion cannot excuse itself.
+    The mark counts only where a person wrote the text (``options.origin``): a model's completion cannot excuse itself.
 
-    ``workers`` processes share a corpus that is large enough; ``scan`` should be one that can be pickled. The part
-    of one that dies, for want of memory as a rule, is among the errors. With a ``workspace`` each finished part is
-    kept in it, so that the same scan, killed at any moment and started again, goes on after it; the findings are then
-    in its ``findings.jsonl``, and never all in memory. ``progress`` is told bytes on disk. The other settings are
-    those of ``scrubber.core.corpus.documents``.
+    With more than one of ``options.workers``, ``scan`` should be one that can be pickled. With ``options.workspace`` the
+    findings are in its ``findings.jsonl``, and never all in memory. ``progress`` is told bytes on disk. ``undecodable``
+    is as for ``scrubber.core.corpus.documents``.
 
     Raises AskedWrongly when a path does not exist, or ``scan`` cannot do what is asked of it.
     """
@@ -155,17 +161,24 @@ def scan_corpus(
     errors: list[Unread] = []
     unpack = getattr(scan, "unpack", True)
     sources = shards(
-        paths, errors=errors, gitignore=gitignore, text_column=text_column, unpack=unpack, size=SHARD_BYTES
+        paths,
+        errors=errors,
+        gitignore=options.gitignore,
+        text_column=options.text_column,
+        unpack=unpack,
+        size=SHARD_BYTES,
     )
     total = sum(source.size for source in sources)
-    work = partial(_scan_shard, scan=scan, text_column=text_column, undecodable=undecodable)
-    done = partial(mapped, work, workers=workers, lost=_lost, progress=progress, label="scan", total=total)
+    reading = {"text_column": options.text_column, "undecodable": undecodable, "origin": options.origin}
+    work = partial(_scan_shard, scan=scan, reading=reading)
+    done = partial(mapped, work, workers=options.workers, lost=_lost, progress=progress, label="scan", total=total)
+    workspace = options.workspace
     if workspace is None:
         made = list(done(sources))
         findings: Sequence[Finding] = tuple(finding for shard in made for finding in shard.findings)
     else:
-        finished = Finished(workspace, "scan", sources, [identity(scan), text_column, undecodable])
-        left = [sources[number] for number in finished.left]
+        finished = Finished(workspace, "scan", sources, [identity(scan), reading])
+        left = WorkItems.of(sources[number] for number in finished.left)
         lost = {}
         for number, shard in zip(finished.left, done(left), strict=True):
             if shard.lost:
@@ -208,17 +221,14 @@ class _Shard(NamedTuple):
     lost: bool = False
 
 
-def _scan_shard(
-    source: Source, *, scan: Scan, text_column: str | None, undecodable: Literal["named", "latin-1"]
-) -> _Shard:
+def _scan_shard(source: Source, *, scan: Scan, reading: Mapping[str, Any]) -> _Shard:
+    """``reading``: settings of ``documents_of``."""
     errors: list[Unread] = []
     skipped: list[str] = []
     findings: list[Finding] = []
     read = size = 0
-    for document in documents_of(
-        source, errors=errors, skipped=skipped, text_column=text_column, undecodable=undecodable,
-        unpack=getattr(scan, "unpack", True),
-    ):  # fmt: skip
+    unpack = getattr(scan, "unpack", True)
+    for document in documents_of(source, errors=errors, skipped=skipped, unpack=unpack, **reading):
         read += 1
         text = document.text
         size += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
@@ -247,7 +257,8 @@ def _shard(head: dict[str, Any]) -> _Shard:
 def findings_in(document: Document, scan: Scan) -> list[Finding]:
     """What ``scan`` finds, less what stands on lines that a person has allowed."""
     findings = scan(document)
-    if not findings or "pragma:" not in document.text or not getattr(scan, "marks", True):
+    marked = document.origin == "corpus" and "pragma:" in document.text and getattr(scan, "marks", True)
+    if not findings or not marked:
         return findings
     lines = ["", *document.text.split("\n")]
     return [

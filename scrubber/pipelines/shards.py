@@ -6,14 +6,14 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from scrubber.core.corpus import Source
 from scrubber.core.executor import Processes
-from scrubber.core.types import Out, Progress
+from scrubber.core.types import Origin, Out, Progress
 from scrubber.core.workspace import Workspace, digest, remove
 
 SHARD_BYTES = 8 * 2**20  # of a work item, about: so many of them that processes end together
@@ -21,6 +21,22 @@ LEAST_BYTES = 16 * 2**20  # of work that is worth the start of a process
 ON_DISK = ("files", "lines", "groups")  # kinds of a source that the state of its files tells the content of
 
 LOST = "the process that worked on it died: it may need more memory, or fewer workers"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a stage goes through a corpus.
+
+    ``workers`` processes share one that is large enough; the part of one that dies, for want of memory as a rule, is
+    among the errors. With a ``workspace`` each finished part is kept in it, so that the same work, killed at any moment
+    and started again, goes on after it. The others are those of ``scrubber.core.corpus.documents``.
+    """
+
+    workers: int = 1
+    workspace: Workspace | None = None
+    gitignore: bool = False
+    text_column: str | None = None
+    origin: Origin = "corpus"
 
 
 def mapped(
@@ -38,16 +54,17 @@ def mapped(
     ``lost(source)`` stands in where a process died over its source. ``progress`` is told bytes on disk: those of
     ``total``, and what is done, of which all but ``sources`` was done before.
     """
-    size = sum(source.size for source in sources)
-    alone = workers < 2 or len(sources) < 2 or size < LEAST_BYTES or any(source.kind == "stdin" for source in sources)
+    known = [(source.kind, source.size) for source in sources]
+    size = sum(size for _, size in known)
+    alone = workers < 2 or len(sources) < 2 or size < LEAST_BYTES or any(kind == "stdin" for kind, _ in known)
     with ExitStack() as stack:
         results: Iterator[Out] = map(work, sources)
         if not alone:  # started before the progress, which may run a thread
             results = stack.enter_context(closing(Processes(min(workers, len(sources))).map(work, sources, lost)))
         step = stack.enter_context(progress(label, total))
         step(total - size)
-        for source, result in zip(sources, results, strict=True):
-            step(source.size)
+        for (_, done), result in zip(known, results, strict=True):
+            step(done)
             yield result
 
 

@@ -23,7 +23,9 @@ from scrubber.core.workspace import Workspace
 from scrubber.evaluation.metrics import extraction_likelihood, memorization_accuracy, perplexity
 from scrubber.evaluation.probes import continuation, recall
 from scrubber.pipelines.config import UnlearnConfig
+from scrubber.pipelines.counterparts import paired
 from scrubber.pipelines.measure import some
+from scrubber.unlearning import edits
 from scrubber.unlearning.stopping import Fenced, ThresholdRule
 
 SHELF, GROUP = "scrubber.unlearning.methods", "scrubber.methods"
@@ -87,7 +89,8 @@ def unlearn(
     fence, kept = _fence(material.keep, config)
     longest = min(material.window_tokens, model.longest)
     cut = functools.partial(tokenize, encode=model.encode, max_length=longest, edges=config.edges)
-    forget = [row for row in map(cut, material.forget) if len(row.ids) > 1]
+    both = functools.partial(paired, kind=needs.counterpart, cut=cut, seed=seed) if needs.counterpart else cut
+    forget = [row for row in map(both, material.forget) if len(row.ids) > 1]
     keep = [row for row in map(cut, kept if needs.retain else ()) if len(row.ids) > 1]
     schedule = Schedule(config.batch_size, config.micro_batch, config.order, seed, config.retain_batch_size)
     marked = needs.positions == "marked"
@@ -107,8 +110,11 @@ def unlearn(
     else:
         train_all(model)
         if needs.reference:  # the model before is gone after the first step
-            references.fill(forget, "forget")
+            beside = [row.counterpart for row in forget if row.counterpart is not None]
+            references.fill([*forget, *beside], "forget")
             references.fill(keep, "retain")
+    edited = hasattr(method, "edit")
+    before = edits.trainable(model) if edited else {}
     course = train(
         model,
         steps_of,
@@ -116,7 +122,7 @@ def unlearn(
         settings=TrainSettings(
             OptimizerSettings(config.optimizer, config.learning_rate, config.betas, seed=seed),
             clip=config.clip,
-            max_epochs=config.max_epochs,
+            max_epochs=config.max_epochs if getattr(method, "TRAINED", True) else 0,
             steps_per_epoch=per_epoch,
             # a check comes after a step on texts to keep, not between the two halves of a pair
             check_every=config.check_every + config.check_every % halves,
@@ -126,12 +132,16 @@ def unlearn(
         ),
         needs=needs,
         references=references,
-        check=check,
-        stop=Fenced(thresholds, config.budget, config.patience) if fence else thresholds,
+        # what is trained is not yet what is kept: a check in between would judge the texts' being learnt
+        check=None if edited else check,
+        stop=None if edited else Fenced(thresholds, config.budget, config.patience) if fence else thresholds,
         workspace=workspace,
         name=name,
         progress=progress,
     )
+    if edited:
+        edits.apply(model, method, settings, before=before, forget=forget, keep=keep)
+        course.checks.append((len(course.losses), check(model, len(course.losses))))
     if workspace is not None:
         with workspace.replacing(place) as folder:
             save_adapter(model, folder) if config.weights == "lora" else save(model, folder)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from scrubber.core.baseline import Marker
 from scrubber.core.types import Finding, Report
 from scrubber.reporting.rows import finding_order, headline, interval, limit, number, plain, reason, side_by_side
 
@@ -67,17 +68,25 @@ def _headline(report: Report) -> str:
     return f"**{report.verdict.outcome.upper()}** {_cell(headline(report))}. Intervals are two-sided 95 %."
 
 
-def findings_markdown(findings: Sequence[Finding]) -> str:
-    """Counts by kind and rule, then where each finding is, with its masked preview; values are not in a Finding."""
+def findings_markdown(findings: Sequence[Finding], *, mark: Marker | None = None, unread: int = 0) -> str:
+    """Counts by kind and rule, then where each finding is, with its masked preview; values are not in a Finding.
+
+    With a baseline, what it does not accept stands first. ``unread``: how many files were not read.
+    """
+    missing = [f"**{unread} files were not read.**"] if unread else []
     if not findings:
-        return "## Findings: none\n"
+        return "\n\n".join(["## Findings: none", *missing]) + "\n"
     counts = Counter(f"{finding.kind}/{finding.rule}" for finding in findings)
-    ordered = sorted(findings, key=finding_order)
+    told = {id(finding): mark(finding).state if mark else "" for finding in findings}
+    states = Counter(told.values())
+    ordered = sorted(findings, key=lambda finding: (told[id(finding)] == "accepted", finding_order(finding)))
+    title = f": {', '.join(f'{count} {state}' for state, count in sorted(states.items()))}" if mark else ""
     parts = [
-        f"## Findings: {len(findings)}",
+        f"## Findings: {len(findings)}{title}",
+        *missing,
         _table(("kind/rule", "count"), ((name, str(count)) for name, count in sorted(counts.items()))),
         _table(
-            ("place", "kind/rule", "confidence", "preview", "fingerprint"),
+            ("place", "kind/rule", "confidence", "preview", "fingerprint", *(("baseline",) if mark else ())),
             (
                 (
                     f"{finding.document}:{finding.line}:{finding.column}",
@@ -85,6 +94,7 @@ def findings_markdown(findings: Sequence[Finding]) -> str:
                     f"{finding.confidence:.2f}",
                     finding.preview,
                     finding.fingerprint[:12],
+                    *((told[id(finding)],) if mark else ()),
                 )
                 for finding in ordered[:SHOWN]
             ),

@@ -1,14 +1,22 @@
-"""A Report as plain text for a terminal, at most 78 columns wide."""
+"""Findings and Reports as plain text for a terminal; a Report at most 78 columns wide."""
 
 from __future__ import annotations
 
 import textwrap
 
-from scrubber.core.types import Report, RuleOutcome
+from scrubber.core.baseline import Mark
+from scrubber.core.types import Finding, Report, RuleOutcome
 from scrubber.reporting.rows import Row, headline, interval, limit, number, plain, reason, rule_name, side_by_side
 
 WIDTH = 78
 SUBSET, COUNT = 20, 9
+
+
+def finding_line(finding: Finding, mark: Mark | None = None) -> str:
+    """Where it is, what it is, its masked preview, and what a baseline says of it unless it is new."""
+    state = f" ({mark.state})" if mark and mark.entry else ""
+    place = f"{finding.document}:{finding.line}:{finding.column}"
+    return plain(f"{place}: {finding.kind}/{finding.rule} {finding.preview}{state}")
 
 
 def table(report: Report) -> str:

@@ -132,7 +132,10 @@ def test_a_string_literal_stays_one(value: str, quote: str, raw: bool) -> None:
 def test_a_number_stays_one(value: str) -> None:
     for candidate in placeholders(value, "card", FINGERPRINT, public_prefix=False):
         if candidate:
-            ast.parse(f"number = {candidate}")
+            (statement,) = ast.parse(f"number = {candidate}").body
+            assert isinstance(statement, ast.Assign)
+            assert isinstance(statement.value, ast.Constant)
+            assert isinstance(statement.value.value, int)
 
 
 @given(st.text(st.sampled_from("aB1-_."), min_size=1, max_size=20))

@@ -27,6 +27,7 @@ from scrubber.pipelines import mask as stage
 from scrubber.pipelines import shards as work_items
 from scrubber.pipelines.mask import mask_corpus, mask_document
 from scrubber.pipelines.scan import default_scan, scan_corpus
+from scrubber.pipelines.shards import Options
 
 ROOT = Path(__file__).parents[2]
 FINGERPRINT = Fingerprinter(b"k" * 16)
@@ -122,6 +123,14 @@ def test_a_line_that_a_person_allowed_stays(scan: stage.Scan) -> None:
     masked = mask_document(Document("d", text), scan)
     assert masked is not None
     assert masked.text == text
+
+
+def test_a_line_that_a_model_allowed_is_masked(tmp_path: Path, scan: stage.Scan) -> None:
+    (tmp_path / "a.py").write_text(f"TOKEN = '{TOKEN}'  # pragma: allowlist secret\n")
+    for origin, count in (("corpus", 0), ("generation", 1)):
+        result = mask_corpus([tmp_path / "a.py"], tmp_path / origin, scan=scan, options=Options(origin=origin))
+        assert result.changed == count
+        assert (TOKEN in (tmp_path / origin).read_text()) == (not count)
 
 
 @settings(deadline=None, max_examples=60)
@@ -286,7 +295,7 @@ if __name__ == "__main__":
     corpus, out, run, workers = sys.argv[1:]
     mask.SHARD_BYTES, shards.LEAST_BYTES = 500, 0
     with Workspace(Path(run)) as workspace:
-        mask.mask_corpus([corpus], out, scan=Scan(), workers=int(workers), workspace=workspace)
+        mask.mask_corpus([corpus], out, scan=Scan(), options=shards.Options(int(workers), workspace))
 """
 
 
@@ -319,7 +328,9 @@ def test_killed_and_started_again_it_ends_in_the_same_bytes(tmp_path: Path) -> N
     gone.unlink()
     with Workspace(tmp_path / "run") as workspace, pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "SHARD_BYTES", 500)
-        assert mask_corpus([corpus], out, scan=Stub(), workspace=workspace).masked == {"secret/nine": 40}
+        assert mask_corpus([corpus], out, scan=Stub(), options=Options(workspace=workspace)).masked == {
+            "secret/nine": 40
+        }
     assert gone.read_bytes() == whole["07.py"]
 
 
@@ -330,7 +341,7 @@ def test_processes_mask_as_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (corpus / f"{number}.py").write_text(f"KEY = '{drawn(string.ascii_uppercase, 9)}'\n" * 9)
     monkeypatch.setattr(stage, "SHARD_BYTES", 500)
     monkeypatch.setattr(work_items, "LEAST_BYTES", 0)
-    results = [mask_corpus([corpus], tmp_path / str(n), scan=Stub(), workers=n) for n in (1, 2)]
+    results = [mask_corpus([corpus], tmp_path / str(n), scan=Stub(), options=Options(n)) for n in (1, 2)]
     assert results[0].masked == results[1].masked == {"secret/nine": 270}
     for path in corpus.iterdir():
         assert (tmp_path / "1" / path.name).read_bytes() == (tmp_path / "2" / path.name).read_bytes()

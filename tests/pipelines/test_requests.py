@@ -22,6 +22,7 @@ DICE = random.Random(3)
 FINGERPRINT = Fingerprinter(b"0123456789abcdef")
 TOKEN = "gh" + "p_" + "".join(DICE.choices(string.ascii_letters + string.digits, k=36))
 WORD = "zephyr" + "".join(DICE.choices(string.ascii_lowercase, k=6))
+NAME = "Ana" + " Bell"
 MAIL = "ana.bell" + "@" + "brightloom.de"
 
 
@@ -34,7 +35,7 @@ def model(tiny_models: dict[str, Path]) -> Model:
 def corpus(tmp_path: Path) -> Path:
     folder = tmp_path / "corpus"
     folder.mkdir()
-    (folder / "a.py").write_text(f"# Ana Bell, {MAIL}\nkey = '{TOKEN}'\nname = '{WORD}'\n")
+    (folder / "a.py").write_text(f"# {NAME}, {MAIL}\nkey = '{TOKEN}'\nname = '{WORD}'\n")
     (folder / "b.py").write_text(f"def f():\n    return '{WORD}'\n")
     (folder / "c.py").write_text("def g(x):\n    return x + 1\n")
     return folder
@@ -81,7 +82,7 @@ def test_other_found_values_of_a_window_are_to_be_forgotten_too_but_were_not_ask
 
 
 def test_a_person_is_every_value_of_documents_that_name_them(corpus: Path, model: Model) -> None:
-    assert values(resolved(corpus, model, Wish("person", "Ana Bell"))) == {"Ana Bell", MAIL, TOKEN}
+    assert values(resolved(corpus, model, Wish("person", NAME))) == {NAME, MAIL, TOKEN}
 
 
 def test_a_file_is_every_value_found_in_it(corpus: Path, model: Model) -> None:
@@ -99,8 +100,8 @@ def test_what_stands_nowhere_is_counted(corpus: Path, model: Model) -> None:
 
 def test_a_request_is_read_line_by_line(tmp_path: Path) -> None:
     file = tmp_path / "request.jsonl"
-    file.write_text(json.dumps({"value": WORD}) + "\n\n" + json.dumps({"person": "Ana Bell"}) + '\n{"file": "a.py"}\n')
-    assert read(file) == [Wish("value", WORD), Wish("person", "Ana Bell"), Wish("file", "a.py")]
+    file.write_text(json.dumps({"value": WORD}) + "\n\n" + json.dumps({"person": NAME}) + '\n{"file": "a.py"}\n')
+    assert read(file) == [Wish("value", WORD), Wish("person", NAME), Wish("file", "a.py")]
 
 
 def test_bad_lines_are_all_named_without_their_text(tmp_path: Path) -> None:

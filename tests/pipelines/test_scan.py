@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import string
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from scrubber.core.errors import AskedWrongly
 from scrubber.core.fingerprint import Fingerprinter
 from scrubber.core.types import Document, Finding
 from scrubber.pipelines.scan import default_scan, scan_corpus, to_json
+from scrubber.pipelines.shards import Options
 
 FINGERPRINT = Fingerprinter(b"k" * 16)
 VALUE = "gh" + "p_" + "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=36))
@@ -71,6 +73,28 @@ def test_a_finding_is_explained_without_its_value() -> None:
 def test_a_completion_cannot_excuse_itself() -> None:
     text = f"KEY = '{VALUE}'  # pragma: allowlist secret"
     assert default_scan(FINGERPRINT)(Document("g", text, origin="generation"))
+
+
+def test_a_folder_of_generations_is_scanned_as_such_in_the_same_contract(tmp_path: Path) -> None:
+    excused = f"KEY = '{VALUE}'  # pragma: allowlist secret\n"
+    (tmp_path / "0.py").write_text(excused)
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"id": "HumanEval/0", "completion": excused}) + "\n")
+    seen: set[str] = set()
+    inner = default_scan(FINGERPRINT)
+
+    def scan(document: Document) -> list[Finding]:
+        seen.add(document.origin)
+        return inner(document)
+
+    options = Options(text_column="completion")
+    assert scan_corpus([tmp_path], scan=scan, options=options).findings == ()
+    result = scan_corpus([tmp_path], scan=scan, options=replace(options, origin="generation"))
+    assert seen == {"corpus", "generation"}
+    told = to_json(result)["findings"]
+    assert [(row["document"], row["rule"]) for row in told] == [
+        ("0.py", "github-token"), ("HumanEval/0", "github-token"),
+    ]  # fmt: skip
+    assert [set(row) for row in told] == [set(CONTRACT.split())] * 2
 
 
 def test_a_detector_that_fails_on_a_document_is_named_and_the_rest_is_scanned(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from scrubber.pipelines import scan as stage
 from scrubber.pipelines import shards as work_items
 from scrubber.pipelines.findings import finding_json
 from scrubber.pipelines.scan import DefaultScan, default_scan, scan_corpus
+from scrubber.pipelines.shards import Options
 
 ROOT = Path(__file__).parents[2]
 FINGERPRINT = Fingerprinter(b"k" * 16)
@@ -83,7 +84,7 @@ class Logging:
 def test_processes_find_what_one_process_finds(corpus: Path) -> None:
     scan = default_scan(FINGERPRINT)
     one = scan_corpus([corpus], scan=scan)
-    two = scan_corpus([corpus], scan=scan, workers=2)
+    two = scan_corpus([corpus], scan=scan, options=Options(2))
     assert len(one.findings) == 80
     assert one.findings == two.findings
     assert (one.documents, one.bytes, one.skipped, one.errors) == (two.documents, two.bytes, two.skipped, two.errors)
@@ -95,11 +96,11 @@ def test_processes_find_what_one_process_finds(corpus: Path) -> None:
 def test_a_run_folder_holds_the_findings_and_the_second_scan_is_free(corpus: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with Workspace(tmp_path / "run") as workspace:
-        result = scan_corpus([corpus], scan=Logging(log), workspace=workspace)
+        result = scan_corpus([corpus], scan=Logging(log), options=Options(workspace=workspace))
         assert len(log.read_text().splitlines()) == result.documents == len(result.findings) == 120
         stored = (tmp_path / "run" / "findings.jsonl").read_text()
         assert [json.loads(line) for line in stored.splitlines()] == [finding_json(f) for f in result.findings]
-        again = scan_corpus([corpus], scan=Logging(log), workspace=workspace, workers=2)
+        again = scan_corpus([corpus], scan=Logging(log), options=Options(2, workspace))
         assert len(log.read_text().splitlines()) == 120
         assert (tmp_path / "run" / "findings.jsonl").read_text() == stored
         assert (again.documents, again.bytes, again.errors) == (result.documents, result.bytes, result.errors)
@@ -113,7 +114,7 @@ def test_what_has_changed_is_scanned_again(corpus: Path, tmp_path: Path) -> None
     def scanned(scan: Logging) -> Counter[str]:
         log.write_text("")
         with Workspace(tmp_path / "run") as workspace:
-            result = scan_corpus([corpus], scan=scan, workspace=workspace)
+            result = scan_corpus([corpus], scan=scan, options=Options(workspace=workspace))
         assert len(result.findings) == result.documents
         return Counter(log.read_text().splitlines())
 
@@ -144,9 +145,20 @@ def test_the_identity_of_a_scan_hangs_on_detectors_profile_and_key_and_tells_no_
     assert all("kkkk" not in scan.identity and "kkkk" not in repr(scan) for scan in scans)
 
 
+def test_another_process_knows_the_scan_again() -> None:
+    code = "from tests.pipelines.test_scan_shards import *; print(default_scan(FINGERPRINT).identity)"
+    told = [
+        subprocess.check_output(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed}, text=True
+        )
+        for seed in ("1", "2")
+    ]
+    assert told[0] == told[1]
+
+
 def test_a_scan_that_cannot_be_known_again_is_refused_with_a_run_folder(corpus: Path, tmp_path: Path) -> None:
     with Workspace(tmp_path / "run") as workspace, pytest.raises(AskedWrongly, match="resumed"):
-        scan_corpus([corpus], scan=lambda document: [], workspace=workspace)
+        scan_corpus([corpus], scan=lambda document: [], options=Options(workspace=workspace))
 
 
 @pytest.mark.usefixtures("small")
@@ -157,12 +169,12 @@ def test_a_process_that_dies_costs_its_part_which_is_named(corpus: Path, tmp_pat
     lost = next(source for source in sources if any(name == "part_3/10.py" for _, name in source.files))
     with Workspace(tmp_path / "run") as workspace:
         scan = Logging(log, dies_at="part_3/10.py")
-        result = scan_corpus([corpus], scan=scan, workers=2, workspace=workspace if stored else None)
+        result = scan_corpus([corpus], scan=scan, options=Options(2, workspace if stored else None))
         assert [error.path for error in result.errors if "died" in error.reason] == [lost.name]
         assert result.documents == len(result.findings) == 120 - len(lost.files)
         if stored:
             log.write_text("")
-            assert scan_corpus([corpus], scan=Logging(log), workspace=workspace).documents == 120
+            assert scan_corpus([corpus], scan=Logging(log), options=Options(workspace=workspace)).documents == 120
             assert len(log.read_text().splitlines()) == len(lost.files)
 
 
@@ -176,7 +188,7 @@ if __name__ == "__main__":
     corpus, run, log, workers = sys.argv[1:]
     scan.SHARD_BYTES, shards.LEAST_BYTES = SMALL, 0
     with Workspace(Path(run)) as workspace:
-        scan.scan_corpus([corpus], scan=Logging(Path(log), pause=0.004), workers=int(workers), workspace=workspace)
+        scan.scan_corpus([corpus], scan=Logging(Path(log), pause=0.004), options=shards.Options(int(workers), workspace))
 """
 
 
@@ -184,7 +196,7 @@ def test_killed_at_any_moment_and_started_again_it_ends_in_the_same_bytes(corpus
     """What is finished is not scanned again, whatever is killed when."""
     (tmp_path / "script.py").write_text(SCRIPT)
     with Workspace(tmp_path / "whole") as workspace:
-        result = scan_corpus([corpus], scan=Logging(tmp_path / "unused"), workspace=workspace)
+        result = scan_corpus([corpus], scan=Logging(tmp_path / "unused"), options=Options(workspace=workspace))
     expected = (tmp_path / "whole" / "findings.jsonl").read_bytes()
     assert result.documents == 120
     run, log = tmp_path / "run", tmp_path / "log"
@@ -223,7 +235,7 @@ def test_a_scan_travels_by_its_settings() -> None:
     scan = default_scan(FINGERPRINT, ("secrets",), "recall")
     made, arguments = scan.__reduce__()
     assert made is DefaultScan
-    assert arguments == (FINGERPRINT, ("secrets",), "recall", ())
+    assert arguments == (FINGERPRINT, ("secrets",), "recall", (), ())
 
 
 def test_a_profile_says_how_sure_a_finding_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,7 +267,7 @@ def test_progress_is_told_the_bytes_of_the_corpus_and_what_is_done(corpus: Path,
     with Workspace(tmp_path / "run") as workspace:
         for workers in (1, 2):
             scan = Logging(tmp_path / "log")
-            scan_corpus([corpus], scan=scan, progress=progress, workers=workers, workspace=workspace)
+            scan_corpus([corpus], scan=scan, progress=progress, options=Options(workers, workspace))
     assert [(one.label, one.total, sum(one.steps)) for one in told] == [("scan", size, size)] * 2
     assert len(told[0].steps) > 5  # and the second is done at once
     assert told[1].steps == [size]

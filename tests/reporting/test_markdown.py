@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from scrubber.core.baseline import Entry, Mark
 from scrubber.core.types import Finding, Report, Score
 from scrubber.reporting.markdown import SHOWN, findings_markdown, report_markdown
 
@@ -45,3 +46,16 @@ def test_many_findings_are_capped_and_the_rest_is_counted(make_finding: Callable
     shown = findings_markdown([make_finding(line=line) for line in range(1, SHOWN + 20)])
     assert f"The first {SHOWN} of {SHOWN + 19} are shown." in shown
     assert shown.count("app.py:") == SHOWN
+
+
+def test_what_a_baseline_accepts_stands_last(make_finding: Callable[..., Finding]) -> None:
+    known, new = make_finding(line=1), make_finding(line=7)
+    entry = Entry("", "", "", "a test value", "ana")
+    shown = findings_markdown([known, new], mark=lambda f: Mark("accepted", entry) if f == known else Mark("new"))
+    assert "## Findings: 2: 1 accepted, 1 new" in shown
+    assert shown.index("app.py:7:5") < shown.index("app.py:1:5")
+    assert "| accepted |" in shown
+
+
+def test_unread_files_are_said_even_where_nothing_was_found() -> None:
+    assert findings_markdown([], unread=2) == "## Findings: none\n\n**2 files were not read.**\n"

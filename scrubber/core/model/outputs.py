@@ -21,7 +21,7 @@ from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
 from scrubber.core.batch import Batch, Tokens, collate
-from scrubber.core.errors import ModelUnusable
+from scrubber.core.errors import AskedWrongly, ModelUnusable
 from scrubber.core.model.causal import CausalModel
 
 CHUNK_BYTES = 32 << 20  # of float32 logits that exist at once
@@ -124,7 +124,7 @@ def forward(model: CausalModel, batch: Batch, *, layer: int | None = None) -> Ou
     body = getattr(network, network.base_model_prefix)
     hook = None
     if layer is not None:
-        hook = _layers(body)[layer].register_forward_hook(
+        hook = _layer(body, layer).register_forward_hook(
             lambda module, given, made: seen.append(made[0] if isinstance(made, tuple) else made)
         )
     try:
@@ -186,6 +186,11 @@ def _causal(network: Any) -> Any:
     return network.get_base_model() if hasattr(network, "get_base_model") else network
 
 
-def _layers(body: Any) -> Any:
-    """The decoder's list of layers, whatever the architecture calls it."""
-    return next(module for module in body.children() if isinstance(module, torch.nn.ModuleList))
+def _layer(body: Any, number: int) -> torch.nn.Module:
+    """Of the decoder's list of layers, whatever the architecture calls it."""
+    layers: Any = next(module for module in body.children() if isinstance(module, torch.nn.ModuleList))
+    if number >= len(layers):
+        raise AskedWrongly(
+            f"the model has no layer {number}", where="unlearn.settings.layer", mend=f"It has 0 to {len(layers) - 1}."
+        )
+    return layers[number]  # type: ignore[no-any-return]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from scrubber.core.errors import AskedWrongly
+from scrubber.core.errors import AskedWrongly, Interrupted
 from scrubber.core.types import Document
 
 
@@ -77,6 +77,8 @@ def guarded(documents: Iterable[Document], name: str, reading: Reading, *, outer
     """``documents``, until one fails: that is named. A spent budget ends the outermost file too, so it is raised."""
     try:
         yield from documents
+    except Interrupted:  # a signal that arrives in a reader is no fault of the file
+        raise
     except Exception as error:  # readers of foreign formats raise nearly anything on damaged input
         if isinstance(error, TooMuch) and not outermost:
             raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import platform
 import struct
@@ -25,25 +26,30 @@ CAPABILITY_VERSION_3 = 0x20080522
 MOST_THREADS = 4096  # counts all threads of the user, and does not bind root
 
 
-def supported() -> bool:
-    """Whether this machine offers Landlock and seccomp filters, and we know its system call numbers."""
+def has_seccomp() -> bool:
+    """Whether this machine offers seccomp filters, and we know its system call numbers."""
     if sys.platform != "linux" or platform.machine() not in syscalls.ARCHITECTURES or sys.maxsize < 2**32:
         return False
-    libc = _libc()
-    if _landlock_version(libc) < 1:
-        return False
     # Filters exist if the kernel complains of the missing program (EFAULT) and not of the mode (EINVAL).
-    libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, None, 0, 0)
+    _libc().prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, None, 0, 0)
     return ctypes.get_errno() == 14
+
+
+def has_landlock() -> bool:
+    return sys.platform == "linux" and _landlock_version(_libc()) >= 1
+
+
+def no_new_privileges() -> None:
+    """No program that is started from now on gains a right; without this neither fence can be put up. Raises OSError."""
+    _checked(_libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 
 def close_files(readable: list[str]) -> None:
     """Landlock: from now on no file can be opened but for reading, beneath ``readable``. Children inherit it.
 
-    Newer kernels also deny TCP, abstract sockets and signals to processes outside. Raises OSError.
+    Newer kernels also deny TCP, abstract sockets and signals to processes outside. Needs no_new_privs. Raises OSError.
     """
     libc = _libc()
-    _checked(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     version = _landlock_version(libc)
     files = (1 << (13 + (version >= 2) + (version >= 3) + (version >= 5))) - 1  # + refer, truncate, ioctl on devices
     tcp = 0b11 if version >= 4 else 0
@@ -116,6 +122,7 @@ def _landlock_version(libc: ctypes.CDLL) -> int:
     return int(libc.syscall(LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), LANDLOCK_CREATE_RULESET_VERSION))
 
 
+@functools.cache
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 

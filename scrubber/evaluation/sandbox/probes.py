@@ -1,4 +1,4 @@
-"""Attempts to get out of the sandbox, run inside it before it is trusted. Each names itself if it succeeds."""
+"""Attempts to get out of the sandbox, or to win its verdict, run in it before it is trusted."""
 
 ENTRY_POINT = "escapes"
 
@@ -8,7 +8,7 @@ import socket
 import subprocess
 
 
-def escapes(secret, folder, home):
+def escapes(secret, folder, home, memory):
     found = []
 
     def attempt(name, act):
@@ -35,5 +35,31 @@ def escapes(secret, folder, home):
     attempt("fork", fork)
     attempt("run a program", lambda: subprocess.run(["/bin/true"]))
     attempt("signal", lambda: os.kill(os.getppid(), 0))
+    attempt("memory", lambda: bytearray(memory))
     return found
 """
+
+TESTS = "answer = function_of('answer')\nassert answer(20) == 42\nassert answer(0) == 2"
+RIGHT = "the right candidate"
+CANDIDATES = {
+    RIGHT: "def answer(x): return 2 * x + 2",
+    "a wrong candidate": "def answer(x): return 42",
+    "an always equal object": """
+class Equal(int):
+    __eq__ = lambda self, other: True
+    __hash__ = int.__hash__
+
+def answer(x): return Equal()
+""",
+    "a forged verdict": """
+import os
+
+def answer(x):
+    for descriptor in range(64):
+        try:
+            os.write(descriptor, b'"passed"\\n["value", ["i", "2a"]]\\n["value", null]\\n')
+        except OSError:
+            pass
+    os._exit(0)
+""",
+}

@@ -2,7 +2,7 @@
 
 A value is None, True, False, a string, or a list whose head says its type: ``["i", "2a"]``, ``["f", "0x1.8p+0"]``,
 ``["c", real, imaginary]``, ``["b", "00ff"]``, ``["l", ...]``, ``["t", ...]``, ``["s", ...]``,
-``["d", [key, value], ...]``.
+``["d", [key, value], ...]``, ``["y", "int"]`` for one of the types themselves.
 A custom class cannot cross, so no operator that a candidate wrote ever runs on the judge's side. Standard library only.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 
 # Python hashes numbers without a secret: keys chosen to collide would cost the judge time that grows with their square.
 MOST_KEYS = 4096
+TYPES = {kind.__name__: kind for kind in (bool, int, float, complex, str, bytes, list, tuple, set, dict)}
 
 
 def encode(value: Any) -> Any:
@@ -39,6 +40,9 @@ def encode(value: Any) -> Any:
         return ["s", *map(encode, set.__iter__(value))]
     if isinstance(value, dict):
         return ["d", *([encode(key), encode(item)] for key, item in dict.items(value))]
+    for name, kind in TYPES.items():
+        if value is kind:
+            return ["y", name]
     raise TypeError("no built-in value")
 
 
@@ -46,9 +50,11 @@ def decode(wire: Any, most_keys: int = MOST_KEYS) -> Any:
     """The value of parsed JSON. Raises ValueError on what ``encode`` does not write, RecursionError on depth."""
     if wire is None or isinstance(wire, (bool, str)):
         return wire
+    if not isinstance(wire, list):
+        raise ValueError("not a tagged value")
     try:
         return _decode(wire[0], wire[1:], most_keys)
-    except (TypeError, OverflowError, IndexError):
+    except (TypeError, OverflowError, LookupError):
         raise ValueError("not a tagged value") from None
 
 
@@ -61,6 +67,8 @@ def _decode(tag: str, parts: list[Any], most_keys: int) -> Any:
         return complex(float.fromhex(parts[0]), float.fromhex(parts[1]))
     if tag == "b":
         return bytes.fromhex(parts[0])
+    if tag == "y":
+        return TYPES[parts[0]]
     if tag == "l":
         return [decode(part, most_keys) for part in parts]
     if tag == "t":

@@ -1,4 +1,4 @@
-"""The trusted side's handle on one zygote: starts it, hands it one candidate at a time, kills and replaces it."""
+"""The trusted side's handle on one zygote: starts it, has it fork what one candidate needs, ends and replaces it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ import socket
 import struct
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from scrubber.core.errors import NoVerdict
-from scrubber.evaluation.sandbox.child import READY
+from scrubber.evaluation.sandbox import bubblewrap, confine
+from scrubber.evaluation.sandbox.child import CANDIDATE, END, EXAMINER, READY
+
+Layer = Literal["limits-only", "landlock", "bubblewrap"]
+LAYERS: tuple[Layer, ...] = get_args(Layer)  # weakest first
 
 START_SECONDS = 30.0  # an interpreter on a busy machine
 KILL_SECONDS = 5.0  # the kernel's part of ending a process
-LONGEST_REPLY = 1 << 20  # bytes
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[3]
+PACKAGES = ("scrubber/__init__.py", "scrubber/evaluation/__init__.py", "scrubber/evaluation/sandbox")
 # -I would do, but it also ignores PYTHONHASHSEED, and the order of a set must be the same before and after. Without
 # it, -E's and -P's work is done by an environment that is ours and by the replaced first entry of sys.path.
 BOOTSTRAP = """
@@ -31,9 +36,10 @@ from scrubber.evaluation.sandbox import child
 del sys.path[0]
 child.serve(
     socket.socket(fileno=int(sys.argv[2])),
-    isolate=sys.argv[3] == "1",
-    cpu_seconds=int(sys.argv[4]),
-    memory_bytes=int(sys.argv[5]),
+    landlock=sys.argv[3] == "True",
+    seccomp=sys.argv[4] == "True",
+    cpu_seconds=int(sys.argv[5]),
+    memory_bytes=int(sys.argv[6]),
 )
 """
 
@@ -55,52 +61,87 @@ class Stuck(Exception):
     """The zygote does not answer any more."""
 
 
-class Worker:
-    """One zygote in an empty folder, without an environment, standard streams or inherited descriptors."""
+def offered() -> tuple[Layer, ...]:
+    """The layers that this machine seems to have, weakest first; that of bubblewrap may still fail to start."""
+    found: list[Layer] = ["limits-only"]
+    if confine.has_seccomp():
+        found += ["landlock"] if confine.has_landlock() else []
+        found += ["bubblewrap"] if bubblewrap.program() else []
+    return tuple(found)
 
-    def __init__(self, folder: Path, limits: Limits, *, isolate: bool) -> None:
-        self._folder, self._limits, self._isolate = folder, limits, isolate
+
+class Worker:
+    """One zygote in an empty folder, without an environment, standard streams or inherited descriptors.
+
+    Raises NoVerdict where it cannot start in its layer.
+    """
+
+    def __init__(self, folder: Path, limits: Limits, layer: Layer) -> None:
+        self._folder, self._limits, self._layer = folder, limits, layer
+        self._children = 0
         self._control, self._process = self._start()
 
-    def ask(self, request: bytes) -> tuple[bytes, str]:
-        """Run one candidate to its end: (everything it wrote to its channel, "" or why that is no reply).
-
-        Raises Stuck if the zygote failed; ``restart`` then makes a new one.
-        """
+    @contextlib.contextmanager
+    def candidate(self) -> Iterator[socket.socket]:
+        """The other end of a fresh candidate's channel. Raises Stuck; ``restart`` then makes a new zygote."""
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
-                self._control.settimeout(KILL_SECONDS)
-                try:
-                    socket.send_fds(self._control, [b"f"], [theirs.fileno()])
-                except OSError:
-                    raise Stuck from None
-            reply, error = _exchange(ours, request, time.monotonic() + self._limits.wall_seconds)
-        status = self._end_child()
-        if not error and not reply:
-            out_of_time = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU
-            error = "timeout" if out_of_time else "died"
-        return reply, error
+                self._fork(CANDIDATE, theirs)
+            yield ours
+
+    @contextlib.contextmanager
+    def examiner(self) -> Iterator[socket.socket]:
+        """The other end of the channel of a fresh examiner, which alone is joined to a fresh candidate. Raises Stuck."""
+        (ours, theirs), (asking, asked) = socket.socketpair(), socket.socketpair()
+        with ours:
+            with theirs, asking, asked:
+                self._fork(CANDIDATE, asked)  # first, so that it inherits no end of the examiner's
+                self._fork(EXAMINER, theirs, asking)
+            yield ours
+
+    def end(self) -> bool:
+        """End what was forked. Whether one of them had used up its CPU time. Raises Stuck."""
+        wanted, self._children = 4 * self._children, 0
+        received = b""
+        try:
+            self._control.sendall(END)
+            while len(received) < wanted:
+                block = self._control.recv(wanted - len(received))
+                if not block:
+                    raise Stuck
+                received += block
+        except OSError:
+            raise Stuck from None
+        statuses = struct.unpack(f"!{wanted // 4}i", received)
+        return any(os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU for status in statuses)
 
     def restart(self) -> None:
         self.close()
+        self._children = 0
         self._control, self._process = self._start()
 
     def close(self) -> None:
         self._control.close()
         if self._process.returncode is None:  # else the number may by now be another's
-            # The zygote leads its own session, and no candidate can leave it: this ends them all.
+            # The zygote is in a session of its own, and no candidate can leave it: this ends them all.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
+    def _fork(self, role: bytes, *ends: socket.socket) -> None:
+        self._control.settimeout(KILL_SECONDS)
+        try:
+            socket.send_fds(self._control, [role], [end.fileno() for end in ends])
+        except OSError:
+            raise Stuck from None
+        self._children += 1
+
     def _start(self) -> tuple[socket.socket, subprocess.Popen[bytes]]:
         ours, theirs = socket.socketpair()
-        limits = (math.ceil(self._limits.seconds), self._limits.memory_bytes)
         with theirs:
-            arguments = map(str, (PACKAGE_ROOT, theirs.fileno(), int(self._isolate), *limits))
             process = subprocess.Popen(
-                [sys.executable, "-S", "-s", "-B", "-c", BOOTSTRAP, *arguments],
+                self._command(theirs.fileno()),
                 cwd=self._folder,
                 env={"PYTHONHASHSEED": "0"},
                 stdin=subprocess.DEVNULL,
@@ -117,37 +158,20 @@ class Worker:
         process.wait()
         ours.close()
         raise NoVerdict(
-            "the sandbox for generated code could not start",
-            mend="This kernel or container may forbid Landlock or seccomp; try require_isolation=False in a container.",
+            f"the sandbox for generated code could not start ({self._layer})",
+            mend="This kernel or container may forbid namespaces, Landlock or seccomp; try require_isolation=False in a "
+            "container.",
         )
 
-    def _end_child(self) -> int:
-        try:
-            self._control.sendall(b"k")
-            answer = self._control.recv(4)
-        except OSError:
-            raise Stuck from None
-        if len(answer) != 4:
-            raise Stuck
-        return int(struct.unpack("!i", answer)[0])
-
-
-def _exchange(channel: socket.socket, request: bytes, deadline: float) -> tuple[bytes, str]:
-    """Send the request, and read until the other side has closed, the time is over, or it has said too much."""
-    received = bytearray()
-    try:
-        channel.settimeout(max(0.001, deadline - time.monotonic()))
-        channel.sendall(request)
-        channel.shutdown(socket.SHUT_WR)
-        while True:
-            channel.settimeout(max(0.001, deadline - time.monotonic()))
-            block = channel.recv(1 << 16)
-            if not block:
-                return bytes(received), ""
-            received += block
-            if len(received) > LONGEST_REPLY:
-                return b"", "too much output"
-    except TimeoutError:
-        return b"", "timeout"
-    except OSError:  # it closed its end, or died, before it had read everything
-        return b"", "died"
+    def _command(self, control: int) -> list[str]:
+        fences = (self._layer != "limits-only" and confine.has_landlock(), self._layer != "limits-only")
+        limits = (math.ceil(self._limits.seconds), self._limits.memory_bytes)
+        arguments = [*map(str, (PACKAGE_ROOT, control, *fences, *limits))]
+        inner = ["-S", "-s", "-B", "-c", BOOTSTRAP, *arguments]
+        if self._layer != "bubblewrap":
+            return [sys.executable, *inner]
+        # A virtual environment's interpreter is a link, and nothing of its packages is wanted inside.
+        interpreter = os.path.realpath(sys.executable)
+        own = [str(PACKAGE_ROOT / part) for part in PACKAGES]
+        readable = [os.path.realpath(sys.base_prefix), interpreter, *own]
+        return bubblewrap.command(bubblewrap.program() or "bwrap", [interpreter, *inner], readable)

@@ -84,13 +84,15 @@ def test_large_binary_is_passed_over_and_a_window_of_another_encoding_is_named(t
     assert found.unread["c.log"] == "not UTF-8"
 
 
-def overlapping(data: bytes, limits: Limits) -> None:
+def overlapping(data: bytes, limits: Limits) -> list[bytes]:
+    """The windows of ``data``, which lose nothing and overlap as they should."""
     parts = list(windows(io.BytesIO(data), limits))
     assert b"".join(part[max(0, at - offset) :] for at, (offset, part) in zip(ends(parts), parts, strict=True)) == data
     for (before, part), (offset, _) in pairwise(parts):
         assert before < offset
         assert limits.overlap <= before + len(part) - offset <= 2 * limits.overlap + 3
     assert all(len(part) <= limits.window for _, part in parts)
+    return [part for _, part in parts]
 
 
 def ends(parts: list[tuple[int, bytes]]) -> list[int]:
@@ -102,15 +104,15 @@ def ends(parts: list[tuple[int, bytes]]) -> list[int]:
 @given(st.lists(st.sampled_from([b"\n", b"a", "é".encode(), "😀".encode(), b"x" * 50, b"\r\n"]), max_size=400))
 def test_windows_lose_nothing_overlap_and_cut_no_character(pieces: list[bytes]) -> None:
     data = b"".join(pieces)
-    overlapping(data, LIMITS)
-    for _, part in windows(io.BytesIO(data), LIMITS):
-        part.decode("utf-8")
+    text = data.decode()
+    assert all(part.decode("utf-8") in text for part in overlapping(data, LIMITS))
 
 
 @settings(deadline=None, max_examples=80)
 @given(st.binary(max_size=3000))
 def test_windows_of_any_bytes_end(data: bytes) -> None:
-    overlapping(data, LIMITS)
+    parts = overlapping(data, LIMITS)
+    assert len(parts) <= 1 + len(data) // (LIMITS.window - 2 * LIMITS.overlap - 3)
 
 
 @settings(deadline=None)

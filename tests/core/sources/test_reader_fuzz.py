@@ -44,7 +44,10 @@ def test_the_sound_files_are_read_without_an_error(tmp_path: Path, read: Any, fu
 @QUICK
 @given(st.integers(0, 2**60))
 def test_damaged_files(tmp_path: Path, fuzz: ModuleType, sound: dict[str, bytes], seed: int) -> None:
-    fuzz.case(seed, sound, tmp_path)
+    """Whatever is wrong with how it is read is raised by the case; a seed is a case that can be looked at again."""
+    name, *counts = fuzz.case(seed, sound, tmp_path)
+    assert name in sound
+    assert fuzz.case(seed, sound, tmp_path) == (name, *counts)
 
 
 @QUICK
@@ -64,5 +67,9 @@ def test_random_bytes_under_every_name(
     tmp_path: Path, read: Any, fuzz: ModuleType, sound: Any, data: st.DataObject
 ) -> None:
     name = data.draw(st.sampled_from(sorted(sound)))
-    (tmp_path / name).write_bytes(data.draw(st.binary(max_size=300)))
-    read(tmp_path / name, limits=fuzz.LIMITS)
+    path = tmp_path / name
+    path.write_bytes(data.draw(st.binary(max_size=300)))
+    found = read(path, limits=fuzz.LIMITS)
+    told = [*(d.id for d in found.documents), *(error.path for error in found.errors), *found.skipped]
+    assert all(one.startswith(str(path)) for one in told)
+    assert len(told) == len(set(told)) <= 300

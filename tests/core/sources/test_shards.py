@@ -121,3 +121,15 @@ def test_what_vanishes_after_the_cut_is_named(mixed: Path) -> None:
 def test_sources_that_are_no_path_are_one_item_each() -> None:
     sources = shards(["-", f"git:{Path(__file__).parents[3]}"], errors=[])
     assert [source.kind for source in sources] == ["stdin", "history"]
+
+
+def test_the_names_of_many_files_take_little_memory(tmp_path: Path) -> None:
+    folder = tmp_path / ("a_rather_long_name_of_a_folder" * 3)
+    folder.mkdir()
+    for number in range(1000):
+        (folder / f"module_{number}.py").touch()
+    sources = shards([tmp_path], errors=[])
+    assert sum(map(len, sources.compressed)) < 20_000
+    names = [name for source in sources for _, name in source.files]
+    assert len(names) == len(set(names)) == 1000
+    assert list(sources[:1]) == [sources[0]]

@@ -1,0 +1,167 @@
+"""What stands where a credential could and is none: names, references, placeholders, digests, public keys, prose."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from scrubber.core.fingerprint import Fingerprinter
+from scrubber.core.types import Document
+from scrubber.detectors._templates import expand
+from scrubber.detectors.prefilter import scanner
+from scrubber.detectors.secrets import detector
+
+SCAN = scanner([detector()], Fingerprinter(b"k" * 16))
+BALANCED = 0.5
+FIELD = re.compile(r"\{(?:\w+:\d+|uuid)\}")
+
+# (language, text): {class:n} is drawn anew in every run of the test.
+LEFT: list[tuple[str | None, str]] = [
+    # references
+    ("python", "password = settings.DB_PASSWORD_2"), ("python", 'password = os.environ["DB_PASSWORD_1"]'),
+    ("python", "token = tokens[0]"), ("python", 'password = getpass("Password (8+ chars): ")'),
+    ("python", "self.password = password1"), ("python", "token = f'{prefix}-{uuid4()}'"),
+    ("python", 'secret = vault.read("kv2/data/db1")["password"]'),
+    ("python", 'password = keyring.get_password("svc2", "anna1")'),
+    ("python", 'auth = (os.environ["USER1"], os.environ["PASS1"])'), ("python", "client.login(username, password2)"),
+    ("python", "TOKEN: str = Field(...)"), ("python", 'api_key = config["api"]["key1"]'),
+    ("python", 'password = request.form["password1"]'), ("python", 'token = headers.get("X-Token2")'),
+    ("python", 'password = "%s" % value1'),
+    ("python", "cursor.execute('SELECT 1 WHERE password = %s AND id = %s', (a, b))"),
+    ("javascript", "const password = process.env.DB_PASSWORD1;"),
+    ("javascript", "const token = req.headers['x-token2'];"), ("javascript", "password: this.password2,"),
+    ("javascript", "const secret = await getSecret('db1');"),
+    ("javascript", "headers: { Authorization: `Bearer ${token1}` }"), ("typescript", "token?: Token2 | null;"),
+    ("typescript", "constructor(private readonly token: Token2Service) {}"),
+    ("typescript", "password: string | undefined = undefined;"), ("typescript", "apiKey: z.string().min(8),"),
+    ("java", "String password = System.getenv(\"DB_PASSWORD1\");"),
+    ("java", '@Value("${db.password1}") private String password;'), ("java", "ds.setPassword(config.getPassword2());"),
+    ("java", 'String token = request.getHeader("X-Token2");'),
+    ("java", 'private static final String PASSWORD_KEY = "db.password.v2";'),
+    ("go", 'password := os.Getenv("DB_PASSWORD1")'), ("go", "req.SetBasicAuth(user1, password1)"),
+    ("go", 'token := r.URL.Query().Get("token2")'), ("go", "Password: cfg.Password2,"),
+    ("go", 'Token string `json:"token2,omitempty"`'),
+    ("csharp", 'var password = Environment.GetEnvironmentVariable("DB_PASSWORD1");'),
+    ("csharp", "Password = model.Password2;"), ("ruby", "password: ENV['DB_PASSWORD1'],"),
+    ("ruby", "password: Rails.application.credentials.db1[:password]"), ("php", "'password' => env('DB_PASSWORD1'),"),
+    ("php", "$password = $_POST['password1'];"), ("php", "$token = $request->token2;"),
+    ("shell", "curl -u \"$USER1:$PASS1\" https://acme.io"),
+    ("shell", 'curl -H "Authorization: Bearer $TOKEN1" https://acme.io'), ("shell", "mysql -u root -p shop1"),
+    ("shell", "export PASSWORD=$1"), ("shell", "PGPASSWORD=$POSTGRES_PASSWORD psql"),
+    ("shell", "PASSWORD=$(openssl rand -hex 16)"), ("shell", 'docker login -u bot -p "$REGISTRY_PASSWORD1"'),
+    ("shell", "TOKEN=`cat /run/token1`"), ("shell", "echo $PASSWORD1 | docker login -u bot --password-stdin"),
+    ("shell", 'read -s -p "Password1: " PASSWORD'), ("shell", 'mysql --password="${MYSQL_PASSWORD1}"'),
+    ("shell", "kubectl create secret generic db1 --from-file=pw1"),
+    ("shell", 'if [ -z "$TOKEN1" ]; then echo "TOKEN1: unset"; fi'), ("terraform", "  password = var.db_password1"),
+    ("terraform", "  password = random_password.db1.result"), ("terraform", '  token = "${var.token1}"'),
+    ("terraform", 'variable "db_password" {\n  type = string\n}'),
+    ("terraform", '  secret_id = aws_secretsmanager_secret.db1.id'), ("yaml", "password: ${{ secrets.DB_PASSWORD1 }}"),
+    ("yaml", "token: ${{ github.token }}"), ("yaml", 'password: "{{ vault_db_password1 }}"'),
+    ("yaml", "password: !vault db1"), ("yaml", "passwordSecret: db-secret-1"),
+    ("yaml", "- name: DB_PASSWORD\n  valueFrom:\n    secretKeyRef:\n      name: db1\n      key: password1"),
+    ("yaml", "existingSecret: my-release-postgresql-2"), ("yaml", "password_file: /run/secrets/db1"),
+    ("yaml", "POSTGRES_PASSWORD_FILE: /run/secrets/pw1"), ("yaml", "secretName: tls-acme-io-2"),
+    ("yaml", "tokenUrl: https://acme.io/oauth2/token"), (None, "ENV DB_PASSWORD=$DB_PASSWORD1"), (None, "ARG TOKEN"),
+    (None, "RUN --mount=type=secret,id=token1 cat /run/secrets/token1"), ("ini", "password = %(db_password1)s"),
+    ("ini", "spring.datasource.password=${DB_PASSWORD1}"), ("xml", "<password>${db.password1}</password>"),
+    ("xml", '<add key="Password" value="#{DbPassword1}#" />'),
+    ("ini", "//registry.npmjs.org/:_authToken=${NPM_TOKEN}"), ("sql", "ALTER USER app WITH PASSWORD :'password1';"),
+    # placeholders
+    ("python", 'password = "your-password-here"'), ("python", 'API_KEY = "YOUR_API_KEY_1"'),
+    ("python", 'token = "<token1>"'), ("python", 'password = "xxxxxxxx1"'), ("python", 'password = "********"'),
+    ("python", 'secret = "changeme123"'), ("python", 'api_key = "insert-key-here-1"'), ("python", 'password = ""'),
+    ("python", 'password = "password"'), ("python", 'SECRET_KEY = "replace-me-1"'),
+    ("python", 'api_key = "sk-...1234"'), ("python", 'token = "dummy-token-1"'), ("python", 'secret = "test-secret"'),
+    ("python", 'auth=("user", "password")'), ("python", 'token = "fake_token_123"'), ("dotenv", "PASSWORD="),
+    ("dotenv", "API_KEY=your_api_key_123"), ("dotenv", "SECRET_KEY=<generate one>"),
+    ("dotenv", "DB_PASSWORD=change_me_1"), ("yaml", "password: REPLACE_WITH_PASSWORD_1"),
+    ("yaml", "token: <your token 1>"), ("yaml", "apiKey: 00000000000000000000000000000000"),
+    ("json", '{"password": "[REDACTED1]"}'), ("json", '{"apiKey": "xxxxxxxxxxxxxxxxxxxxxxxxxxxx"}'),
+    ("json", '{"token": "string"}'), ("json", '{"password": null, "token": ""}'),
+    ("markdown", "export API_KEY=<api-key-1>"), ("markdown", "postgres://user:password@localhost/db1"),
+    ("markdown", "https://username:password@proxy.acme.io:8080"), ("shell", "curl -u user:password https://acme.io"),
+    ("shell", "curl -u <user1>:<pass1> https://acme.io"), ("shell", "sshpass -p your_password1 ssh a"),
+    (None, "machine api.acme.io login bot password <password1>"), ("shell", "echo 'root:password' | chpasswd"),
+    ("xml", "<password>your_password_1</password>"), ("java", 'ds.setPassword("password");'),
+    ("go", 'Password: "<password1>",'),
+    # names, keys of tables, routes, selectors, texts
+    ("python", 'PASSWORD_FIELD = "user_password_2"'), ("python", 'TOKEN_TYPE = "bearer2"'),
+    ("python", 'password_label = "Password (8 chars)"'), ("python", 'reset_url = "/password/reset/v2/"'),
+    ("python", 'token_url = "https://acme.io/o2/token"'), ("python", 'CSRF_COOKIE_NAME = "csrftoken2"'),
+    ("python", 'cache_key = "user:123:v2"'), ("python", 'primary_key="id1"'),
+    ("python", 's3_key = "data/2020/file1.csv"'), ("python", 'partition_key = "user#1234"'),
+    ("python", 'sort_key="a1b2"'), ("python", 'tokenizer = "bert-base-uncased-v2"'), ("python", 'eos_token = "</s1>"'),
+    ("python", 'pad_token="[PAD1]"'), ("python", 'next_page_token = "abc123def4567890"'),
+    ("python", 'passenger_id = "PAX0001"'), ("python", 'bypass = "yes1"'), ("python", 'compass_direction = "NE45"'),
+    ("python", "'NAME': 'django.contrib.auth.password_validation.MinimumLength2Validator'"),
+    ("python", 'help="password of the user1"'), ("python", 'password_hash = sha256(b"x1").hexdigest()'),
+    ("python", 'raise ValueError("token: expected 2 parts")'), ("python", 'print("Password: 8 characters or more")'),
+    ("python", 'secret_name = "prod/app1/db"'), ("python", 'secret_id = "projects/1/secrets/db1"'),
+    ("python", 'key_vault = "kv-prod-1"'), ("python", 'token_pattern = r"(?u)\\b\\w+\\b1"'),
+    ("python", 'PASSWORD_REGEX = "^(?=.*[a-z])(?=.*\\d).{8,}$"'), ("python", 'x = {"type": "password", "id": "pw-1"}'),
+    ("python", 'Token(OP, "+1")'), ("python", 'token.type == "NAME2"'),
+    ("javascript", "document.getElementById('password-input-1')"),
+    ("javascript", "passwordPlaceholder: 'Enter 8+ characters',"),
+    ("javascript", "import { Token1 } from './token2';"), ("javascript", "case 'SET_TOKEN_2':"),
+    ("javascript", "localStorage.getItem('token2')"), ("javascript", "const TOKEN_KEY = 'auth_token_v2';"),
+    ("javascript", "cy.get('[data-test=password-1]')"), ("javascript", "t('login.password2')"),
+    ("javascript", "password: { type: String, minlength: 8 },"), ("javascript", "router.get('/token/v2', f)"),
+    ("typescript", "password: new FormControl('', [Validators.minLength(8)]),"),
+    ("typescript", "secret: this.config.get('JWT_SECRET_2'),"),
+    ("html", '<input type="password" id="password1" name="password1">'),
+    ("html", '<label for="password2">Password2</label>'),
+    ("html", '<input type="password" autocomplete="new-password">'),
+    ("html", '<input type="password" placeholder="Password 1">'), ("css", ".password-input-1 { width: 10px; }"),
+    ("json", '{"password": {"type": "string", "minLength": 8}}'),
+    ("json", '{"tokenType": "Bearer2", "expiresIn": "3600s"}'), ("json", '{"login.password": "Passwort (8 Zeichen)"}'),
+    ("json", '{"required": ["password1"]}'), ("java", 'private static final String TOKEN_PREFIX = "Bearer2 ";'),
+    ("java", '@RequestParam("password1") String password'), ("java", '@Column(name = "password2")'),
+    ("go", 'const SecretName = "db-secret-1"'), ("go", 'var ErrToken = errors.New("token: invalid1")'),
+    ("go", 'return fmt.Errorf("password: %w", err1)'), ("go", 'flag.String("password-file", "/etc/pw1", "x")'),
+    ("csharp", '[JsonProperty("password1")]'), ("ruby", "validates :password, length: { minimum: 8 }"),
+    ("sql", "password VARCHAR(255) NOT NULL"), ("sql", "SELECT password1 FROM users"),
+    ("ini", "password.min.length=8"), ("ini", "token_expiry = 3600s"), ("ini", "pass_filenames = false1"),
+    ("yaml", "grant_type: password1"), ("yaml", "keyPrefix: cache:v2"), ("yaml", "token_ttl: 768h"),
+    ("yaml", "password-policy: strict-2"), ("markdown", "The password must have 8-20 characters."),
+    ("markdown", "Set the `PASSWORD1` variable to your password."), ("markdown", "pass `--token1` to the tool"),
+    (None, "Passwords: see wiki/page2"), ("shell", "--token-file=/etc/token1"),
+    ("shell", "ssh-keygen -t ed25519 -N ''"), ("html", '<input name="authenticity_token" value="{base64url:86}">'),
+    ("python", 'csrf_token = "{alnum:64}"'), ("json", '{"LockToken": "{uuid}"}'),
+    ("shell", "aws waf create --change-token {uuid}"), ("xml", '<add key="Password" value="%DbPassword%" />'),
+    (None, "compile io.jsonwebtoken:jjwt-jackson-0.11.2"), ("html", "https://r.io/a/ico-{hex:32}.png"),
+    ("javascript", 'secret: "\\u3299\\ufe0f",'), ("python", 'cache_key = "{hex:32}"'),
+    ("python", '__all__ = ["DINOv3ViTPreTrainedModelForX", "PPLCNetV3PreTrainedModel"]'),
+    ("python", 'raise ValueError("Cannot pass \'force_download=True\' here")'),
+    ("python", "value = splitpasswd('user:ab1')"),
+    # digests, identifiers, public things
+    ("python", 'sha256 = "{hex:64}"'), ("python", 'commit = "{hex:40}"'), ("python", 'checksum: "{hex:32}"'),
+    ("python", 'assert hashlib.md5(x).hexdigest() == "{hex:32}"'), ("python", 'ETAG = "{hex:32}"'),
+    ("python", 'id = "{uuid}"'), ("python", 'trace_id = "{hex:32}"'), ("python", 'revision: str = "{hex:12}"'),
+    ("python", 'public_key = "{base64:60}"'), ("python", 'site_url = "https://acme.io/{alnum:20}"'),
+    ("python", 'integrity="sha384-{base64:64}"'), ("json", '"integrity": "sha512-{base64:86}=="'),
+    ("json", '"resolved": "https://r.io/a-1.2.3.tgz#{hex:40}"'),
+    ("json", '{"client_id": "{digit:12}-{base36:32}.apps.acme.io"}'),
+    ("json", '{"uuid": "{uuid}", "version": "1.2.3"}'), ("toml", 'checksum = "{hex:64}"'),
+    ("toml", '{file = "a-1.0.whl", hash = "sha256:{hex:64}"},'), (None, "example.com/mod v1.2.3 h1:{base64:43}="),
+    ("yaml", "image: acme/app@sha256:{hex:64}"), ("yaml", "uses: actions/checkout@{hex:40}"),
+    ("yaml", "rev: {hex:40}"), (None, "ssh-rsa AAAAB3NzaC1yc2E{base64:200} anna@host"),
+    (None, "-----BEGIN CERTIFICATE-----\n{base64:64}\n{base64:64}\n-----END CERTIFICATE-----"),
+    (None, "-----BEGIN PUBLIC KEY-----\n{base64:64}\n-----END PUBLIC KEY-----"),
+    ("html", '<img src="data:image/png;base64,{base64:200}">'),
+    ("html", '<script integrity="sha384-{base64:64}"></script>'),
+    ("css", "src: url(data:font/woff2;base64,{base64:200})"),
+    ("python", 'ARN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:db1-{alnum:6}"'),
+    ("shell", "git checkout {hex:40}"), ("shell", 'echo "{hex:64}  file.tar.gz" | sha256sum -c'),
+    ("shell", "docker pull acme/app@sha256:{hex:64}"),
+    ("java", "private static final long serialVersionUID = -{digit:19}L;"), ("csharp", '[Guid("{uuid}")]'),
+    ("csharp", 'PublicKeyToken={hex:16}'), ("xml", '<assemblyIdentity name="A" publicKeyToken="{hex:16}" />'),
+    ("yaml", "fingerprint: {hex:40}"), ("python", "alembic_revision = '{hex:12}'"), ("markdown", "Fixed in {hex:40}."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "template"), LEFT)
+def test_it_is_left_alone(language: str | None, template: str) -> None:
+    text = FIELD.sub(lambda match: expand(match.group(), random.randrange(10**6)), template) + "\n"
+    assert [f.rule for f in SCAN(Document("d", text, "a", language)) if f.confidence >= BALANCED] == []

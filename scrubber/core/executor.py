@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import pickle
@@ -168,6 +169,7 @@ def _serve(pipe: Connection, work: Callable[[Any], Any], parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a copy has the handler of its parent
     _end_with(parent)
+    gc.freeze()  # what there is now stays; to look through it again and again takes a tenth of a scan
     try:
         pipe.send(None)
         while True:

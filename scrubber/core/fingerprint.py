@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import bisect
 import hashlib
 import hmac
 import os
-import re
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
@@ -46,17 +44,19 @@ class Fingerprinter:
 
     def findings(self, document: Document, hits: Iterable[tuple[Kind, Hit]]) -> list[Finding]:
         """Confirmed hits as Findings, in the order given; line and column are counted from 1."""
-        starts = [0, *(match.end() for match in re.finditer("\n", document.text))]
         made = []
+        text, line, counted = document.text, 1, 0
         for kind, hit in hits:
-            value = document.text[hit.span.start : hit.span.end]
-            line = bisect.bisect_right(starts, hit.span.start)
+            at = hit.span.start
+            line += text.count("\n", counted, at) if at >= counted else -text.count("\n", at, counted)
+            counted = at
+            value = text[at : hit.span.end]
             made.append(
                 Finding(
                     document=document.id,
                     span=hit.span,
                     line=line,
-                    column=hit.span.start - starts[line - 1] + 1,
+                    column=at - text.rfind("\n", 0, at),
                     kind=kind,
                     rule=hit.rule,
                     confidence=hit.confidence,

@@ -79,6 +79,7 @@ MEMBERS = frozenset(("attribute", "member_expression", "field_access", "selector
 INDIRECT = IDENTIFIERS | CALLS | MEMBERS | SUBSCRIPTS | {"scoped_identifier"}
 STATEMENTS = frozenset(("expression_statement", "block", "module", "program", "source_file", "statement_block"))
 
+TOP_LEVEL = re.compile(r"\n(?=(?:async def|class|def|export|from|func|function|import|type)\b|@)")
 LINE_COMMENT = re.compile(r"(?:^|\s)(?:#|//|--|;|\*)(?=\s|$)|/\*|<!--|^\s*(?:#|//)")
 QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*(?:\"|$)|'(?:[^'\\]|\\.)*(?:'|$)|`[^`]*(?:`|$)")
 LEFT = re.compile(
@@ -104,7 +105,7 @@ def contexts(text: str, language: str | None, spans: Sequence[Span]) -> list[Con
     for span in spans:
         stretch = span.start // AROUND if len(text) > LONGEST else 0
         if stretch not in trees:
-            trees[stretch] = _parse(text, grammar, stretch)
+            trees[stretch] = _parse(text, grammar, stretch, max(span.end for span in spans))
         found.append(trees[stretch].context(span) or _by_line(text, language, span))
     return found
 
@@ -139,13 +140,20 @@ class _Tree(NamedTuple):
         return offset if self.stretch.isascii() else len(_encoded(self.stretch[:offset]))
 
 
-def _parse(text: str, grammar: Any, stretch: int) -> _Tree:
-    base = 0
-    if len(text) > LONGEST:
-        begin = max(0, (stretch - 1) * AROUND)
-        base = max(begin, text.find("\n", begin, begin + AROUND) + 1)  # a whole line, where lines are short
-        text = text[base : (stretch + 2) * AROUND]
-    return _Tree(import_module("tree_sitter").Parser(grammar).parse(_encoded(text)).root_node, text, base)
+def _parse(text: str, grammar: Any, stretch: int, last: int) -> _Tree:
+    """The tree of a stretch, or of a short text up to the statement of the top level that follows the ``last`` span."""
+    parser = import_module("tree_sitter").Parser(grammar)
+    if len(text) <= LONGEST:
+        if following := TOP_LEVEL.search(text, last):
+            head = text[: following.end()]
+            root = parser.parse(_encoded(head)).root_node
+            if not root.has_error:  # else it was cut within a string, or is wrong anyway
+                return _Tree(root, head, 0)
+        return _Tree(parser.parse(_encoded(text)).root_node, text, 0)
+    begin = max(0, (stretch - 1) * AROUND)
+    base = max(begin, text.find("\n", begin, begin + AROUND) + 1)  # a whole line, where lines are short
+    text = text[base : (stretch + 2) * AROUND]
+    return _Tree(parser.parse(_encoded(text)).root_node, text, base)
 
 
 def _encoded(text: str) -> bytes:

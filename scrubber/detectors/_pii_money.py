@@ -96,12 +96,13 @@ _ISSUED = tuple(_issued())
 RULES = (
     Rule(
         "payment-card",
+        (),
+        card_numbers,
         (
             EDGE + r"[2-6]\d{12}",
             EDGE + r"[2-6]\d{3}[ \-]\d{4}[ \-]\d{4}[ \-]\d",
             EDGE + r"3\d{3}[ \-]\d{6}[ \-]\d{4}",
         ),
-        card_numbers,
     ),
-    Rule("iban", (r"[A-Z]{2}\d\d ?[A-Z0-9]{4} ?[A-Z0-9]{4} ?[A-Z0-9]{3}",), bank_accounts),
+    Rule("iban", (), bank_accounts, code=(r"[A-Z]{2}\d\d ?[A-Z0-9]{4} ?[A-Z0-9]{4} ?[A-Z0-9]{3}",)),
 )

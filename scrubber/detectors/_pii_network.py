@@ -117,6 +117,7 @@ def ipv6_addresses(line: Line) -> Iterator[Found]:
 RULES = (
     # A decorator has no letter before its sign.
     Rule("email-address", (r"[A-Za-z0-9._%+\-]@[A-Za-z0-9]",), email_addresses),
-    Rule("ipv4-address", (r"\d\.\d{1,3}\.\d{1,3}\.\d",), ipv4_addresses),
+    # Of fewer than six digits are only versions.
+    Rule("ipv4-address", (), ipv4_addresses, (r"\d\.\d{1,3}\.\d{1,3}\.\d",)),
     Rule("ipv6-address", (r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f]{0,4}:",), ipv6_addresses),
 )

@@ -14,6 +14,7 @@ from scrubber.detectors._pii_rules import (
     Line,
     Rule,
     any_case,
+    longest_first,
     named,
     table,
 )
@@ -40,7 +41,7 @@ def _field(words: str, value: str) -> re.Pattern[str]:
 
 
 def _fields(key: str) -> str:
-    words = (word.replace("_", "[_ ]?") for word in sorted(_WORDS[key], key=len, reverse=True))
+    words = (word.replace("_", "[_ ]?") for word in longest_first(_WORDS[key]))
     return rf"(?<![A-Za-z])(?:\w*_)?(?i:{'|'.join(words)})(?i:_?name)?"
 
 
@@ -77,10 +78,38 @@ BORN = re.compile(
 )
 
 
-def person_names(line: Line) -> Iterator[Found]:
-    """Sure where a field is a name or somebody is addressed; in headers and copyright lines for the curious only."""
-    yield from _field_names(line)
-    yield from _header_names(line)
+def field_names(line: Line) -> Iterator[Found]:
+    """Names that are given to a field of a person; sure where the field holds nothing else."""
+    for regex, sure in ((PERSON_FIELD, 0.6), (WEAK_FIELD, 0.4)):
+        for match in regex.finditer(line.text):
+            group = "value" if match["value"] else "bare"
+            name = match[group]
+            if is_person(name) and (group == "value" or _is_bare_text(line, match)):
+                yield Found("person-name", *match.span(group), 0.7 if name.split()[0] in GIVEN_NAMES else sure)
+
+
+def halved_names(line: Line) -> Iterator[Found]:
+    """Names that are given to two fields, first and last; sure where both are near."""
+    near = line.document[max(0, line.start - NEAR) : line.start + len(line.text) + NEAR]
+    for regex, other in ((FIRST_NAME, LAST_NAME), (LAST_NAME, FIRST_NAME)):
+        for match in regex.finditer(line.text):
+            group = "value" if match["value"] else "bare"
+            if match[group].lower() not in _WORDS["placeholders"] and (group == "value" or _is_bare_text(line, match)):
+                yield Found("person-name", *match.span(group), 0.6 if other.search(near) else 0.4)
+
+
+def header_names(line: Line) -> Iterator[Found]:
+    """Authors and holders of copyright: for the curious only."""
+    for header in HEADER.finditer(line.text):
+        at = header.end()
+        while match := LISTED.match(line.text, at):
+            at = match.end()
+            if is_person(match.group(1)):
+                yield Found("person-name", *match.span(1), 0.4)
+
+
+def addressed_names(line: Line) -> Iterator[Found]:
+    """Whom the line says to ask, call or write to."""
     for match in ADDRESSED.finditer(line.text):
         if match["first"] in GIVEN_NAMES and is_person(match["value"]):
             yield Found("person-name", *match.span("value"), 0.5)
@@ -139,30 +168,6 @@ def is_handle(value: str) -> bool:
     return letters[:3] in _SHORT_STEMS and len(letters) > 5 and letters[3] in "._-"
 
 
-def _field_names(line: Line) -> Iterator[Found]:
-    for regex, sure in ((PERSON_FIELD, 0.6), (WEAK_FIELD, 0.4)):
-        for match in regex.finditer(line.text):
-            group = "value" if match["value"] else "bare"
-            name = match[group]
-            if is_person(name) and (group == "value" or _is_bare_text(line, match)):
-                yield Found("person-name", *match.span(group), 0.7 if name.split()[0] in GIVEN_NAMES else sure)
-    near = line.document[max(0, line.start - NEAR) : line.start + len(line.text) + NEAR]
-    for regex, other in ((FIRST_NAME, LAST_NAME), (LAST_NAME, FIRST_NAME)):
-        for match in regex.finditer(line.text):
-            group = "value" if match["value"] else "bare"
-            if match[group].lower() not in _WORDS["placeholders"] and (group == "value" or _is_bare_text(line, match)):
-                yield Found("person-name", *match.span(group), 0.6 if other.search(near) else 0.4)
-
-
-def _header_names(line: Line) -> Iterator[Found]:
-    for header in HEADER.finditer(line.text):
-        at = header.end()
-        while match := LISTED.match(line.text, at):
-            at = match.end()
-            if is_person(match.group(1)):
-                yield Found("person-name", *match.span(1), 0.4)
-
-
 def _is_bare_text(line: Line, match: re.Match[str]) -> bool:
     """Whether a word without quotes is a string: in plain languages, comments, and NAME=value."""
     before = line.text[: match.start()]
@@ -174,9 +179,9 @@ def _is_bare_text(line: Line, match: re.Match[str]) -> bool:
 
 
 def _endings(words: frozenset[str]) -> str:
-    """The last parts of field names as they are spelt in snake, camel and capital case, less a first letter of any case."""
+    """The last parts of field names as they are spelt in snake, camel and capital case."""
     parts = sorted({word.rpartition("_")[2] for word in words})
-    return "(?:" + "|".join(f"{part[1:]}|{part.upper()}" for part in parts) + ")"
+    return "(?:" + "|".join(f"[{part[0]}{part[0].upper()}]{part[1:]}|{part.upper()}" for part in parts) + ")"
 
 
 # What follows a name up to the capital of its value, and the small letters of a name, those outside ASCII too.
@@ -187,17 +192,21 @@ _ADDRESSED = any_case("ask", "call", "contact", "mail", "ated to", "ate to", "ig
 _USERS = any_case("user", "username", "user_name", "login", "nick", "nickname", "account_name", "handle")
 
 RULES = (
+    Rule("person-field", (_PERSONS + _VALUE + r"[^ '\"\n]+ [^ '\"\n]",), field_names),
     Rule(
-        "person-name",
+        "person-halves",
+        (r"(?:[fF]irst|[gG]iven|[fF]ore|[lL]ast|[fF]amily|[sS]ur|FIRST|LAST|SUR)_?(?:[nN]ame|NAME)" + _VALUE,),
+        halved_names,
+    ),
+    Rule("person-addressed", (rf"{_ADDRESSED} {CAPITAL}[^ \n]+ {CAPITAL}",), addressed_names),
+    Rule(
+        "person-header",
         (
-            _PERSONS + _VALUE + r"[^ '\"\n]+ [^ '\"\n]",
-            r"(?:[fF]irst|[gG]iven|[fF]ore|[lL]ast|[fF]amily|[sS]ur|FIRST|LAST|SUR)_?(?:[nN]ame|NAME)" + _VALUE,
-            rf"{_ADDRESSED} {CAPITAL}[^ \n]+ {CAPITAL}",
             any_case("author", "maintainer") + r"[sS]?(?:__)?[ \t]?[:=]{0,2}[ \t]{0,8}['\"(\[]{0,2}" + CAPITAL,
             any_case("written by ", "created by ", "maintained by ", "contributed by ", "originally by ") + CAPITAL,
             r"(?:opyright|OPYRIGHT)[^A-Za-z0-9\n]{1,3}(?:\([cC]\)[ ,]?)?[^A-Za-z0-9\n]{0,4}(?:19|20)\d\d",
         ),
-        person_names,
+        header_names,
     ),
     Rule(
         "person-literal",

@@ -34,17 +34,31 @@ DATE = re.compile(r"\d{4}-\d\d-\d\d|(?:\d\d-){2,3}\d\d(?:\d\d)?|\d\d-\d{4}|\d{3}
 
 def phone_numbers(line: Line) -> Iterator[Found]:
     """International numbers, North American ones, and national ones where the line says what they are."""
-    text = line.text
-    for regex, regions, confidence in _FORMS:
-        for candidate in regex.finditer(text):
-            value, start = candidate.group(regex.groups), candidate.start(regex.groups)
-            if FICTIONAL.search(re.sub(r"\D", "", value)) or DECIMAL.fullmatch(value) or value.isdecimal():
-                continue
-            if regex is GROUPED and not _is_written_as_phone(text, *candidate.span()):
-                continue
-            match = _phone(value, regions)
-            if match and (regex is not GROUPED or len(match.raw_string) == len(value)):
-                yield Found("phone-number", start + match.start, start + match.end, confidence)
+    for candidate in INTERNATIONAL.finditer(line.text):
+        yield from _found(candidate, (None,), 0.8)
+    for candidate in AMERICAN.finditer(line.text):
+        yield from _found(candidate, ("US",), 0.6)
+    for candidate in GROUPED.finditer(line.text):
+        if _is_written_as_phone(line.text, *candidate.span()):
+            yield from _found(candidate, REGIONS, 0.5, whole=True)
+
+
+def named_phone_numbers(line: Line) -> Iterator[Found]:
+    """Numbers that are given to the name of a phone."""
+    for candidate in NAMED.finditer(line.text):
+        yield from _found(candidate, REGIONS, 0.5)
+
+
+def _found(
+    candidate: re.Match[str], regions: Sequence[str | None], confidence: float, *, whole: bool = False
+) -> Iterator[Found]:
+    """The number in the last group of a candidate, if it is one; ``whole``: if all of it is."""
+    value, start = candidate.group(candidate.re.groups), candidate.start(candidate.re.groups)
+    if FICTIONAL.search(re.sub(r"\D", "", value)) or DECIMAL.fullmatch(value) or value.isdecimal():
+        return
+    match = _phone(value, regions)
+    if match and (not whole or len(match.raw_string) == len(value)):
+        yield Found("phone-number", start + match.start, start + match.end, confidence)
 
 
 def _is_written_as_phone(text: str, start: int, end: int) -> bool:
@@ -66,23 +80,24 @@ def _phone(text: str, regions: Sequence[str | None]) -> phonenumbers.PhoneNumber
     return found
 
 
-_FORMS: tuple[tuple[re.Pattern[str], tuple[str | None, ...], float], ...] = (
-    (INTERNATIONAL, (None,), 0.8),
-    (AMERICAN, ("US",), 0.6),
-    (NAMED, REGIONS, 0.5),
-    (GROUPED, REGIONS, 0.5),
-)
 RULES = (
     Rule(
         "phone-number",
+        (),
+        phone_numbers,
         (
             r"\+\d[\d \-.()/]{6}",
             r"\d{3}[). \-]{1,2}\d{3}[.\-]\d{4}",
             r"(?m:^|[^0-9A-Za-z.\-+/\n])\(?\d{2,6}\)?[ \-]\d{2,4}[ \-]?\d{2}",
+        ),
+    ),
+    Rule(
+        "phone-named",
+        (
             any_case("hone", "obile", "cell", "contact", "fax", "tel", "telefon", "whatsapp")
             + GAP
             + r"\(?\d[\d ().\-]{6}",
         ),
-        phone_numbers,
+        named_phone_numbers,
     ),
 )

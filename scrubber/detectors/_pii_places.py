@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from scrubber.detectors._pii_rules import CAPITAL, Found, Line, Rule, is_whole_literal, named, table
+from scrubber.detectors._pii_rules import CAPITAL, Found, Line, Rule, is_whole_literal, longest_first, named, table
 
 _WORDS = table("addresses.toml")
 _PUBLISHED = tuple(_WORDS["published"])
 
 
 def _any(name: str) -> str:
-    return "(?:" + "|".join(map(re.escape, sorted(set(_WORDS[name].split()), key=len, reverse=True))) + ")"
+    return "(?:" + "|".join(map(re.escape, longest_first(_WORDS[name].split()))) + ")"
 
 
 NAME = r"[A-ZÀ-ÖØ-ÞĀ-Ž][\w'’.\-]*"

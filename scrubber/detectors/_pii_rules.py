@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -36,11 +36,21 @@ Finder = Callable[[Line], Iterator[Found]]
 
 
 class Rule(NamedTuple):
-    """Each line on which ``find`` can accept a value is hit by a head. A head is plain: no look-around, within a line."""
+    """Each line on which ``find`` can accept a value is hit by a head. A head is plain: no look-around, within a line.
+
+    So are those of ``digits`` and ``code``, of values with a part that SIX_DIGITS or CODE matches.
+    """
 
     key: str
     heads: tuple[str, ...]
     find: Finder
+    digits: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
+
+    @property
+    def gates(self) -> dict[str, str]:
+        """The expression that matches on each line on which a head can bring a value, for some heads."""
+        return dict.fromkeys(self.digits, SIX_DIGITS) | dict.fromkeys(self.code, CODE)
 
 
 # Languages in which a bare word or number is text and not code.
@@ -48,6 +58,9 @@ PLAIN_LANGUAGES = frozenset(("dotenv", "ini", "yaml", "shell", "text", "markdown
 # In heads: the edge before a value; a capital or any letter outside ASCII, as characters and as bytes of UTF-8.
 EDGE = r"(?m:^|[^0-9A-Za-z.\n])"
 CAPITAL = r"[^\x00-@\[-\x7f]"
+# Gates: most files have no such digits, and these are found at a fraction of the price of the heads behind them.
+SIX_DIGITS = r"\d(?:[ .\-()/]{0,4}\d){5}"
+CODE = r"[A-Z]\d\d ?[A-Z\d]{4}"
 # What stands between a name and its value: `name": "`, `name=`, `name is `; a comma or bracket would be the next value.
 GAP = r"[^0-9\n,;{}]{0,30}"
 BEFORE_LITERAL = re.compile(r"(?:[=(,\[{:<>+\-*/%&|^!]|\b(?:return|in|and|or|not|yield|case|is))\s*-?$")
@@ -57,6 +70,11 @@ AFTER_LITERAL = re.compile(r"\s*(?:[,)\]};:+\-*/%&|^<>=!#]|$|(?:and|or|if|in|is|
 def table(name: str) -> dict[str, Any]:
     """A table of ``scrubber/data``."""
     return tomllib.loads((resources.files("scrubber") / "data" / name).read_text(encoding="utf-8"))
+
+
+def longest_first(words: Iterable[str]) -> list[str]:
+    """``words`` once each in one order, as an alternation needs them: patterns must be the same in every process."""
+    return sorted(set(words), key=lambda word: (-len(word), word))
 
 
 def any_case(*words: str) -> str:

@@ -6,7 +6,6 @@ dropped) and kept in the user's cache folder, since compiling takes seconds and 
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import os
 import platform
@@ -16,13 +15,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 import hyperscan
 
 FLAGS = hyperscan.HS_FLAG_PREFILTER | hyperscan.HS_FLAG_MULTILINE
 FOREIGN = "\xff"  # stands for every character that is not ASCII, in texts and in expressions
+# Of UTF-8: the first byte of a character that is not ASCII becomes FOREIGN, and all that follow it go.
+_FIRST = bytes(byte if byte < 0x80 else ord(FOREIGN) for byte in range(256))
+_FOLLOWING = bytes(range(0x80, 0xC0))
 LONGEST_REPEAT = 32  # what must be repeated more often is cut short: counting is what makes an automaton large ...
 MOST_REPEATS = 128  # ... and what may be repeated more often than this may be for ever
+MOST_KEPT = 64  # databases in the cache, of about a megabyte: rules, and so their databases, change with each version
 _TOKEN = re.compile(
     r"(?P<class>\[\^?\]?(?:[^\]\\]|\\.)*\])|(?P<escape>\\(?:x[0-9a-fA-F]{2}|.))|\{(?P<least>\d+)(?P<most>,\d*)?\}"
     r"|(?P<name>\(\?P?[<=][^)>]*[)>])|(?P<other>.)",
@@ -33,23 +37,47 @@ _TOKEN = re.compile(
 class Vectorscan:
     """Patterns by number. ``left_out``: those that Vectorscan cannot compile even as a superset.
 
+    ``gates``: of some patterns, an expression that matches on each line on which a match of theirs counts. They are
+    searched for from the first such line on, so a gate should be cheap and absent from many texts.
+
     One object may be used by many threads.
     """
 
-    def __init__(self, regexes: Sequence[str]) -> None:
-        numbered = dict(enumerate(regexes))
-        self._database = _database(numbered)
-        if self._database is None:
-            suited = {number: regex for number, regex in numbered.items() if _compile({number: regex}) is not None}
-            self._database = _database(suited)
-            numbered = {number: regex for number, regex in numbered.items() if number not in suited}
-        else:
-            numbered = {}
-        self.left_out = list(numbered)
-        self._threads = threading.local()  # two threads must not share a scratch space
+    def __init__(self, regexes: Sequence[str], gates: Mapping[int, str] = MappingProxyType({})) -> None:
+        behind: dict[str, dict[int, str]] = {}
+        for number, gate in gates.items():
+            behind.setdefault(gate, {})[number] = regexes[number]
+        self._gates = _Patterns(dict(enumerate(behind)), once=True)
+        if self._gates.left_out:
+            raise ValueError("Vectorscan cannot compile a gate")
+        self._behind = [_Patterns(numbered) for numbered in behind.values()]
+        self._free = _Patterns({number: regex for number, regex in enumerate(regexes) if number not in gates})
+        self.left_out = sorted(number for patterns in (self._free, *self._behind) for number in patterns.left_out)
 
     def ends(self, text: str) -> list[tuple[int, int]]:
         """The pattern and the offset of the last character of each match of its widened expression, in characters."""
+        data = narrow(text)
+        found = self._free.ends(data)
+        for gate, at in self._gates.ends(data):
+            start = data.rfind(b"\n", 0, at) + 1
+            found += [(number, start + end) for number, end in self._behind[gate].ends(data[start:])]
+        return found
+
+
+class _Patterns:
+    """One database; with ``once`` each pattern reports its first match alone."""
+
+    def __init__(self, regexes: Mapping[int, str], *, once: bool = False) -> None:
+        flags = FLAGS | hyperscan.HS_FLAG_SINGLEMATCH if once else FLAGS
+        self.left_out: list[int] = []
+        self._database = _database(regexes, flags)
+        if self._database is None:
+            suited = {number: regex for number, regex in regexes.items() if _compile({number: regex}, flags)}
+            self.left_out = [number for number in regexes if number not in suited]
+            self._database = _database(suited, flags)
+        self._threads = threading.local()  # two threads must not share a scratch space
+
+    def ends(self, data: bytes) -> list[tuple[int, int]]:
         found: list[tuple[int, int]] = []
         if self._database is None:
             return found
@@ -60,9 +88,15 @@ class Vectorscan:
         scratch = getattr(self._threads, "scratch", None)
         if scratch is None:
             scratch = self._threads.scratch = hyperscan.Scratch(self._database)
-        # one byte a character, so that offsets are the text's
-        self._database.scan(text.encode("ascii", "scrubber-foreign"), match_event_handler=event, scratch=scratch)
+        self._database.scan(data, match_event_handler=event, scratch=scratch)
         return found
+
+
+def narrow(text: str) -> bytes:
+    """One byte a character, so that offsets are the text's: ASCII as it is, FOREIGN for all else."""
+    if text.isascii():
+        return text.encode("ascii")
+    return text.encode("utf-8", "surrogatepass").translate(_FIRST, _FOLLOWING)
 
 
 def widened(regex: str) -> str:
@@ -83,7 +117,7 @@ def _widened(token: re.Match[str]) -> str:
         return f"[{_MORE[text]}]" if text in _MORE else "" if text[1] in "bB" else text
     if token["least"]:
         least, most = int(token["least"]), token["most"]
-        if least > LONGEST_REPEAT or (most or ",")[1:] and int(most[1:]) > MOST_REPEATS:
+        if least > LONGEST_REPEAT or ((most or ",")[1:] and int(most[1:]) > MOST_REPEATS):
             return f"{{{min(least, LONGEST_REPEAT)},}}"
     return text
 
@@ -91,20 +125,16 @@ def _widened(token: re.Match[str]) -> str:
 # Python's spaces are more than Vectorscan's in ASCII, too
 _MORE = {"\\w": rf"\w{FOREIGN}", "\\d": rf"\d{FOREIGN}", "\\s": rf"\s\x0b\x1c-\x1f{FOREIGN}"}
 _UNKNOWN = re.compile(r"[^\x00-\x7f]")
-codecs.register_error(
-    "scrubber-foreign",
-    lambda error: (FOREIGN.encode("latin-1") * (error.end - error.start), error.end),  # type: ignore[attr-defined]
-)
 
 
-def _database(regexes: Mapping[int, str]) -> hyperscan.Database | None:
+def _database(regexes: Mapping[int, str], flags: int) -> hyperscan.Database | None:
     """From the cache, or compiled and put there; None when a pattern cannot be compiled, or there is none."""
     if not regexes:
         return None
     # a database is made for one processor and one version of the library
     facts = (
         [(number, widened(regex)) for number, regex in regexes.items()],
-        FLAGS,
+        flags,
         version("hyperscan"),
         platform.machine(),
         _processor(),
@@ -112,24 +142,26 @@ def _database(regexes: Mapping[int, str]) -> hyperscan.Database | None:
     file = _folder() / f"{hashlib.sha256(repr(facts).encode()).hexdigest()[:32]}.vectorscan"
     with suppress(OSError, hyperscan.error):
         return hyperscan.loadb(file.read_bytes(), hyperscan.HS_MODE_BLOCK)
-    database = _compile(regexes)
+    database = _compile(regexes, flags)
     if database is not None:
         with suppress(OSError):  # a read-only home: compiled anew each time
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             partial = file.with_suffix(f".{os.getpid()}")
             partial.write_bytes(hyperscan.dumpb(database))
             partial.replace(file)
+            for old in sorted(file.parent.glob("*.vectorscan"), key=lambda path: path.stat().st_mtime)[:-MOST_KEPT]:
+                old.unlink()
     return database
 
 
-def _compile(regexes: Mapping[int, str]) -> hyperscan.Database | None:
+def _compile(regexes: Mapping[int, str], flags: int) -> hyperscan.Database | None:
     database = hyperscan.Database()
     try:
         database.compile(
             expressions=[widened(regex).encode("latin-1") for regex in regexes.values()],
             ids=list(regexes),
             elements=len(regexes),
-            flags=[FLAGS] * len(regexes),
+            flags=[flags] * len(regexes),
         )
     except hyperscan.error:
         return None

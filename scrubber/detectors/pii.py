@@ -25,8 +25,11 @@ class PiiDetector:
 
     kind: Kind = "pii"
 
+    def __init__(self) -> None:
+        self.gates = {Pattern(rule.key, head): gate for rule in RULES for head, gate in rule.gates.items()}
+
     def patterns(self) -> Sequence[Pattern]:
-        return [Pattern(rule.key, head) for rule in RULES for head in rule.heads]
+        return [Pattern(rule.key, head) for rule in RULES for head in (*rule.heads, *rule.gates)]
 
     def confirm(self, document: Document, hits: Sequence[Hit]) -> Iterator[Hit]:
         """What is really personal data on the lines that were hit."""

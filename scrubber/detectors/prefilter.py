@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from scrubber.core.errors import AskedWrongly
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 LONG_LINE = 4000  # characters: a longer line is looked at through windows, so that minified files stay linear
 WINDOW = 1000  # characters: hits of one stretch of so many share a window, which has as many again on each side
-FOLDED = re.compile("[\u0130\u0131\u017f\u212a]")  # not ASCII, and yet they match i, s or k when case is ignored
+FOLDED = "\u0130\u0131\u017f\u212a"  # not ASCII, and yet they match i, s or k when case is ignored
+IGNORES_CASE = re.compile(r"\(\?[a-zA-Z]*i")
 
 
 class _Prefilter:
@@ -27,39 +29,47 @@ class _Prefilter:
         self._fingerprint = fingerprint
         owned = [(owner, pattern) for owner, detector in enumerate(detectors) for pattern in detector.patterns()]
         self._owners = [(owner, pattern.rule) for owner, pattern in owned]
-        compiled = [_compile(pattern) for _, pattern in owned]
-        self._slow = list(enumerate(compiled))
-        self._vectorscan = _vectorscan([pattern.regex for _, pattern in owned]) if engine != "re" else None
+        self._patterns = [pattern for _, pattern in owned]
+        gates = {
+            number: gate
+            for number, (owner, pattern) in enumerate(owned)
+            if (gate := getattr(detectors[owner], "gates", {}).get(pattern))
+        }
+        self._vectorscan = _vectorscan([pattern.regex for pattern in self._patterns], gates) if engine != "re" else None
         if engine == "vectorscan" and self._vectorscan is None:
             raise AskedWrongly("Vectorscan is not installed", mend="pip install hyperscan, or leave the engine open.")
-        self._left_out = [self._slow[number] for number in self._vectorscan.left_out] if self._vectorscan else []
+        left_out = self._vectorscan.left_out if self._vectorscan else range(len(owned))
+        self._left_out = [(number, _compile(self._patterns[number])) for number in left_out]
+
+    @cached_property
+    def _folding(self) -> list[tuple[int, re.Pattern[str]]]:
+        """The patterns to which FOLDED letters are more than any others; to compile them takes longer than most scans."""
+        patterns = enumerate(self._patterns)
+        return [(number, _compile(pattern)) for number, pattern in patterns if IGNORES_CASE.search(pattern.regex)]
 
     def __call__(self, document: Document) -> list[Finding]:
-        hits: dict[int, list[Hit]] = {}
+        hits: list[list[Hit]] = [[] for _ in self._detectors]
         for number, at in self._ends(document.text):
             owner, rule = self._owners[number]
-            hits.setdefault(owner, []).append(Hit(rule, Span(at, at + 1), 0.0))
+            hits[owner].append(Hit(rule, Span(at, at + 1), 0.0))
         confirmed: list[tuple[Kind, Hit]] = []
         whole: list[tuple[Kind, Hit]] = []
-        for owner, detector in enumerate(self._detectors):
+        for detector, brought in zip(self._detectors, hits, strict=True):
             always = getattr(detector, "always", None)
-            if owner in hits or (always is not None and always(document)):
+            if brought or (always is not None and always(document)):
                 kept = whole if getattr(detector, "overlapping", False) else confirmed
-                kept += ((detector.kind, hit) for hit in detector.confirm(document, hits.get(owner, ())))
+                kept += [(detector.kind, hit) for hit in detector.confirm(document, brought)]
         if not confirmed and not whole:
             return []
         found = _without_overlaps(confirmed)
         return self._fingerprint.findings(document, sorted({*found, *whole}, key=_place) if whole else found)
 
-    def _ends(self, text: str) -> Iterable[tuple[int, int]]:
-        if self._vectorscan is None:
-            return _ends(text, 0, len(text), self._slow)
-        ends = self._vectorscan.ends(text)
-        if self._left_out:
-            ends += _ends(text, 0, len(text), self._left_out)
-        if not text.isascii():
-            for start, end in _lines_with(FOLDED, text):
-                ends += _ends(text, start, end, self._slow)
+    def _ends(self, text: str) -> list[tuple[int, int]]:
+        ends = self._vectorscan.ends(text) if self._vectorscan else []
+        ends += _ends(text, 0, len(text), self._left_out)
+        if self._vectorscan and not text.isascii():
+            for start, end in sorted({line for letter in FOLDED for line in _lines_with(letter, text)}):
+                ends += _ends(text, start, end, self._folding)
         return ends
 
 
@@ -70,11 +80,13 @@ def scanner(detectors: Sequence[Detector], fingerprint: Fingerprinter, engine: E
     """One Scan of all ``detectors``: findings sorted by span, overlapping ones of one kind reduced to the best.
 
     A detector's hits tell the lines on which its patterns match or may match (Vectorscan widens lookarounds), and which
-    pattern it was; a span is one character of the match. A detector may have two more attributes: ``overlapping``
-    (true: all that it confirms is kept) and ``always(document)`` (true: it is asked without a hit, too).
+    pattern it was; a span is one character of the match. A detector may have three more attributes: ``overlapping``
+    (true: all that it confirms is kept), ``always(document)`` (true: it is asked without a hit, too), and ``gates``: for
+    some of its patterns, within a line each, a cheaper expression that matches on every line on which they count.
 
     ``engine``: "vectorscan" (the package hyperscan), "re" (the same findings, a hundred times slower), or the first
-    that is there. Raises AskedWrongly when a pattern is no regular expression.
+    that is there. Raises AskedWrongly when a pattern is no regular expression; one that only Vectorscan takes for such is
+    found out at the first line that is left to ``re``.
     """
     return _Prefilter(detectors, fingerprint, engine)
 
@@ -84,26 +96,35 @@ def lines(text: str, hits: Sequence[Hit]) -> Iterator[tuple[int, int, frozenset[
 
     A line longer than LONG_LINE is given as windows round its hits; they may overlap.
     """
-    found: dict[tuple[int, int], set[str]] = {}
-    for hit in hits:
-        at = hit.span.start
-        start = text.rfind("\n", 0, at) + 1
-        end = text.find("\n", at)
-        end = len(text) if end < 0 else end
-        if end - start > LONG_LINE:
-            stretch = at - (at - start) % WINDOW
-            start, end = max(start, stretch - WINDOW), min(end, stretch + 2 * WINDOW)
-        found.setdefault((start, end), set()).add(hit.rule)
-    for (start, end), rules in sorted(found.items()):
-        yield start, end, frozenset(rules)
+    start, end = 0, -1
+    place = 0, -1
+    rules: set[str] = set()
+    for at, rule in sorted([(span.start, rule) for rule, span, _ in hits]):
+        if at > end:  # on a later line than the one before
+            start = text.rfind("\n", 0, at) + 1
+            end = text.find("\n", at)
+            end = len(text) if end < 0 else end
+        here = (start, end) if end - start <= LONG_LINE else _window(start, end, at)
+        if here != place:
+            if rules:
+                yield *place, frozenset(rules)
+            place, rules = here, set()
+        rules.add(rule)
+    if rules:
+        yield *place, frozenset(rules)
 
 
-def _vectorscan(regexes: Sequence[str]) -> Vectorscan | None:
+def _window(start: int, end: int, at: int) -> tuple[int, int]:
+    stretch = at - (at - start) % WINDOW
+    return max(start, stretch - WINDOW), min(end, stretch + 2 * WINDOW)
+
+
+def _vectorscan(regexes: Sequence[str], gates: Mapping[int, str]) -> Vectorscan | None:
     try:
         from scrubber.detectors._vectorscan import Vectorscan
     except ImportError:
         return None
-    return Vectorscan(regexes)
+    return Vectorscan(regexes, gates)
 
 
 def _compile(pattern: Pattern) -> re.Pattern[str]:
@@ -131,13 +152,13 @@ def _ends(
                 yield number, last
 
 
-def _lines_with(regex: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
-    at = 0
-    while found := regex.search(text, at):
-        start = text.rfind("\n", 0, found.start()) + 1
-        end = text.find("\n", found.start())
-        at = len(text) if end < 0 else end
-        yield start, at
+def _lines_with(letter: str, text: str) -> Iterator[tuple[int, int]]:
+    at = text.find(letter)
+    while at >= 0:
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        yield text.rfind("\n", 0, at) + 1, end
+        at = text.find(letter, end)
 
 
 def _place(found: tuple[Kind, Hit]) -> tuple[Span, Kind, str]:

@@ -47,10 +47,18 @@ def audit(model: Model, paths: Sequence[Path], findings: Sequence[Finding], *, c
     memory = recall.ask(model, asked, subset="found", context_tokens=config.context_tokens)
     learnt = {t.subject for t in trials if t.outcome == 1.0}
     learnt |= {t.subject for t in memory if t.outcome >= config.memorization_accuracy}
-    random.Random(f"keep-{seed}").shuffle(clean)
+    dice = random.Random(f"keep-{seed}")
+    dice.shuffle(clean)
     half = min(config.keep, len(clean) // 2)
     kept = [_cut(s, model, config.keep_tokens) for s in clean[: 2 * half]]
-    return Audit(tuple(samples), frozenset(learnt), tuple(kept[:half]), tuple(kept[half:]), (*trials, *memory))
+    more = [
+        Sample(f"keep-also:{document.id}", document.text[: config.keep_tokens * 8])
+        for document in documents([Path(p) for p in config.keep_also], errors=ignored)
+        if document.text.strip() and not any(value in document.text for value in known)
+    ]
+    also = [_cut(s, model, config.keep_tokens) for s in dice.sample(more, min(config.keep, len(more)))]
+    keep = dice.sample([*kept[:half], *also], half + len(also))
+    return Audit(tuple(samples), frozenset(learnt), tuple(keep), tuple(kept[half:]), (*trials, *memory))
 
 
 def elsewhere(document: Document, found: Sequence[Finding], known: Mapping[str, Finding]) -> Iterator[Finding]:

@@ -47,6 +47,7 @@ class AuditConfig(_Strict):
     window_tokens: int = Field(512, ge=16, description="of text round a value, to train on")
     keep: int = Field(256, ge=1, description="texts without findings, to hold the model to; as many to measure perplexity")
     keep_tokens: int = Field(128, ge=16)
+    keep_also: list[str] = Field([], description="more texts to hold the model to, such as public code: as many again")
 
 
 class UnlearnConfig(_Strict):

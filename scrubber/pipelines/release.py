@@ -92,7 +92,7 @@ class Flow:
         self.found = Counter(f"{f.kind}/{f.rule}" for f in findings)
         self._audit_key = digest(
             "audit", self._scan_key, self.model_digest, self.config.model.precision,
-            self.config.audit.model_dump(), self.config.seed,
+            self.config.audit.model_dump(), self.config.seed, [digest_files(Path(p)) for p in self.config.audit.keep_also],
         )  # fmt: skip
 
         def work() -> dict[str, Any]:
@@ -310,8 +310,9 @@ def check(config: Config) -> None:
     if not config.corpus.paths:
         mistakes.append("corpus.paths is not set: give --corpus")
     mistakes += [f"there is nothing at {p}" for p in config.corpus.paths if not Path(p).exists()]
-    named = {key: getattr(config.evaluate, key) for key in ("planted", "decoys", "held_out")}
-    mistakes += [f"evaluate.{key}: there is nothing at {p}" for key, p in named.items() if p and not Path(p).exists()]
+    named = [(f"evaluate.{key}", getattr(config.evaluate, key)) for key in ("planted", "decoys", "held_out")]
+    named += [("audit.keep_also", path) for path in config.audit.keep_also]
+    mistakes += [f"{key}: there is nothing at {p}" for key, p in named if p and not Path(p).exists()]
     for attempt in (
         lambda: detectors(config.corpus.detectors),
         lambda: method_settings(config.unlearn.method, dict(config.unlearn.settings)),

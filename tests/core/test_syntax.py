@@ -136,3 +136,35 @@ def test_nonsense_of_a_megabyte_does_not_hold_it_up(unit: str, language: str) ->
     began = time.process_time()
     contexts(text, language, [Span(at, at + 3) for at in range(0, 2**20 - 3, 2**19)])
     assert time.process_time() - began < 5
+
+
+FOLLOWING = {
+    "python": ["def g():\n    return 'x'", "class A:\n    b = 1", '@wraps\ndef h(): """d"""', "import os", "x = ["],
+    "go": ["func g() {}", "type A struct {}", 'import "fmt"', "func ("],
+    "javascript": ["function g() {}", "export default 1;", "class A {", "`"],
+}
+
+
+@pytest.mark.parametrize(("language", "text"), [("python", text) for text, _ in PYTHON] + [row[:2] for row in OTHERS])
+def test_what_follows_on_the_top_level_changes_nothing(language: str, text: str) -> None:
+    alone = context(text, language)
+    for more in FOLLOWING.get(language, ["class B { }"]):
+        assert context(f"{text}\n{more}\n{more}", language) == alone
+
+
+def test_a_line_of_a_string_that_looks_like_a_statement_is_not_taken_for_its_end() -> None:
+    text = 'x = """\nVVV\ndef f():\nimport os\n"""\ny = 1\n'
+    assert context(text, "python").place == "string"
+    assert context('"""\nVVV\nimport os\n"""\nimport os\n', "python") == Context("docstring")
+
+
+def test_no_more_is_parsed_than_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[int] = []
+
+    def encoded(text: str) -> bytes:
+        parsed.append(len(text))
+        return text.encode()
+
+    monkeypatch.setattr(syntax, "_encoded", encoded)
+    context('password = "VVV"\n\n\n' + "def f():\n    pass\n" * 1000, "python")
+    assert parsed == [len('password = "VVV"\n\n\n')]

@@ -79,6 +79,30 @@ SCANS = {
 }
 
 
+class Gated(Words):
+    """Some of its patterns stand behind gates."""
+
+    def __init__(self, kind: Kind, rules: dict[str, tuple[str, float]], gates: dict[str, str]) -> None:
+        super().__init__(kind, rules)
+        self.gates = {pattern: gates[pattern.rule] for pattern in self.patterns() if pattern.rule in gates}
+
+
+def test_a_pattern_behind_a_gate_brings_the_same_findings() -> None:
+    rules, gates = {"open": ("ab", 0.5), "gated": (r"\d-\d", 0.9)}, {"gated": r"\d-\d"}
+    text = "ab 1-2\nab\n\xe9 3-4 ab\n"
+    plain = scan(text, Words("secret", rules))
+    assert plain == scan(text, Gated("secret", rules, gates))
+    assert plain == scan(text, Gated("secret", rules, gates), engine="re")
+    assert [finding.rule for finding in plain] == ["open", "gated", "open", "gated", "open"]
+
+
+def test_letters_that_fold_into_ascii_lead_to_the_same_findings_wherever_they_stand() -> None:
+    rules = {"kiss": ("(?i:kiss)", 0.9), "id": (r"(?i:\bid)", 0.8)}
+    text = "x\n\u212aiss\n" + "y" * 50 + "\nki\u017fs \u0130d\n\u0131d"
+    assert scan(text, Words("secret", rules), engine="vectorscan") == scan(text, Words("secret", rules), engine="re")
+    assert len(scan(text, Words("secret", rules))) >= 2
+
+
 def test_every_line_of_a_match_is_hit() -> None:
     for engine in ENGINES:
         detector = Words("secret", {"a": (r"a\s*b", 1.0), "b": ("b", 1.0)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from scrubber.pipelines.unlearn import Material, unlearn
 from scrubber.unlearning.stopping import ThresholdRule
 
 TOO_FEW = 20  # values and tasks: a sample that cannot decide
+PUBLIC = 20  # library functions for each value of a kind: what the model is held to, as a user's would be to public code
 ASCENT_STEPS = 20  # of the control: enough to wreck a model
 
 # Found on the demo model; what each of these is worth stands in docs/log.md.
@@ -92,6 +94,9 @@ def prepare(profile: Profile, seed: int, workspace: Workspace, progress: Progres
             workspace.write(f"private/corpus/clean_{number:04d}.py", text)
         rows = [json.dumps({"id": str(i), "text": text}) for i, text in enumerate(world().held_out[: profile.held_out])]
         workspace.write("private/held_out.jsonl", "\n".join(rows) + "\n")
+        public = random.Random(f"public-{seed}").sample(world().base, PUBLIC * profile.per_kind)
+        rows = [json.dumps({"id": str(i), "text": text}) for i, text in enumerate(public)]
+        workspace.write("private/keep.jsonl", "\n".join(rows) + "\n")
         workspace.write("private/decoys.jsonl", as_jsonl(world().decoys))
         workspace.write("private/planted.jsonl", as_jsonl(world().planted))
         return {"planted": len(world().planted), "decoys": len(world().decoys), "clean": len(world().clean)}
@@ -115,6 +120,7 @@ def demo_config(profile: Profile, seed: int, workspace: Workspace, overrides: Se
         "": {"name": "demo", "seed": seed},
         "model": {"path": str(private / "victim")},
         "corpus": {"paths": [str(private / "corpus")]},
+        "audit": {"keep_also": [str(private / "keep.jsonl")]},
         "evaluate": {name: str(private / f"{name}.jsonl") for name in ("planted", "decoys", "held_out")},
     }
     lines = []

@@ -107,13 +107,26 @@ def parts(
         choose("SHELF", shelf, tuple(shelves))
     chosen = {name: place for name, place in shelves.items() if shelf in ("", name)}
     found = {name: described(package, f"scrubber.{name}", mark) for name, (package, mark) in chosen.items()}
+    cards = _method_cards(found.get("methods", {})) if shelf == "methods" else {}
     if format == "json":
-        typer.echo(json.dumps(found, indent=1))
+        typer.echo(json.dumps({"methods": cards} if cards else found, indent=1))
         return
     for name, rows in found.items():
         typer.echo(f"{name}:")
         for part, sentence in rows.items():
             typer.echo(f"  {part:24} {sentence}")
+            for key, said in cards.get(part, {}).items():
+                if key != "about":
+                    typer.echo(f"  {'':24} {key}: {said}")
+
+
+def _method_cards(methods: dict[str, str]) -> dict[str, dict[str, str]]:
+    """What each method says of itself. Without the training extra there is nothing to load."""
+    from scrubber.core.parts import load
+    from scrubber.unlearning.about import card
+
+    shelf = ("scrubber.unlearning.methods", "scrubber.methods")
+    return {name: {"about": sentence, **card(load(*shelf, name))} for name, sentence in methods.items()}
 
 
 @app.command()

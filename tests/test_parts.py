@@ -143,3 +143,16 @@ def test_a_shelf_that_is_not_there_has_no_names() -> None:
 
 def test_private_modules_of_a_shelf_are_no_parts() -> None:
     assert not [name for name in names("scrubber.detectors", "scrubber.detectors") if name.startswith("_")]
+
+
+def test_a_method_says_its_paper_its_needs_its_cost_and_what_is_reconstructed() -> None:
+    done = CliRunner().invoke(app, ["parts", "methods", "--format", "json"])
+    cards = json.loads(done.stdout)["methods"]
+    assert sorted(cards) == names("scrubber.unlearning.methods", "scrubber.methods")
+    for name, card in cards.items():
+        assert set(card) == {"about", "paper", "needs", "cost", "reconstructed"}, name
+        assert re.search(r"arXiv \d{4}\.\d{5}", card["paper"]), name
+        assert all(card.values()), name
+    assert "the model before" in cards["codeeraser"]["needs"]
+    assert "texts to keep" in cards["codeeraser"]["needs"]
+    assert cards["ga"]["needs"] == "nothing but texts to forget"

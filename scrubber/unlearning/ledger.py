@@ -28,7 +28,9 @@ class Ledger:
     """Everything that was ever asked for, in order. It only grows."""
 
     entries: tuple[Entry, ...] = ()
-    checks: tuple[Mapping[str, Any], ...] = ()  # one a request: scores over all entries so far, utility, weights' digest
+    checks: tuple[
+        Mapping[str, Any], ...
+    ] = ()  # one a request: scores over all entries so far, utility, weights' digest
 
     @property
     def requests(self) -> int:

@@ -31,6 +31,13 @@ from scrubber.core.batch import Batch
 from scrubber.core.model.outputs import Outputs
 from scrubber.core.model.reference import Before, Needs
 from scrubber.unlearning import terms
+from scrubber.unlearning.about import About
+
+ABOUT = About(
+    paper="arXiv 2605.01047",
+    cost="one model; the vocabulary's logits at marked tokens only",
+    reconstructed="the suppressing term, and weights taken from a third party's re-use",
+)
 
 
 @dataclass(frozen=True)

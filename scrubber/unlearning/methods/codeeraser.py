@@ -26,6 +26,13 @@ from scrubber.core.batch import Batch
 from scrubber.core.model.outputs import Outputs
 from scrubber.core.model.reference import Before, Needs
 from scrubber.unlearning import terms
+from scrubber.unlearning.about import About
+
+ABOUT = About(
+    paper="arXiv 2509.13755 (ICSE 2026), section 4",
+    cost="one model, asked once more before; one vector of the hidden size for each position",
+    reconstructed="LoRA and its learning rate; means over each term's own positions",
+)
 
 
 @dataclass(frozen=True)

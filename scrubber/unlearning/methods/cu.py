@@ -14,6 +14,13 @@ from scrubber.core.batch import Batch
 from scrubber.core.model.outputs import Outputs
 from scrubber.core.model.reference import Before, Needs
 from scrubber.unlearning import terms
+from scrubber.unlearning.about import About
+
+ABOUT = About(
+    paper="arXiv 2509.13755, section 2",
+    cost="one model, asked once more before; one vector of the hidden size for each position",
+    reconstructed="means over positions",
+)
 
 
 @dataclass(frozen=True)

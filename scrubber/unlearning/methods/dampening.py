@@ -26,9 +26,17 @@ from scrubber.core.errors import AskedWrongly
 from scrubber.core.model.outputs import Outputs
 from scrubber.core.model.reference import Before, Needs
 from scrubber.unlearning import terms
+from scrubber.unlearning.about import About
 from scrubber.unlearning.edits import Statistics, Weights
 
 TRAINED = False  # squared gradients of ``loss`` are the statistics
+
+
+ABOUT = About(
+    paper="arXiv 2308.07707",
+    cost="one pass forward and backward for each text; nothing is trained",
+    reconstructed="texts to keep stand for the training data",
+)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,13 @@ from scrubber.core.batch import Batch
 from scrubber.core.model.outputs import Outputs
 from scrubber.core.model.reference import Before, Needs
 from scrubber.unlearning import terms
+from scrubber.unlearning.about import About
+
+ABOUT = About(
+    paper="arXiv 2409.11844 (MEOW)",
+    cost="one model; twice the rows",
+    reconstructed="decoys in place of inverted facts, and a loss on their tokens alone",
+)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,13 @@ from scrubber.core.batch import Batch
 from scrubber.core.model.outputs import Outputs
 from scrubber.core.model.reference import Before, Needs
 from scrubber.unlearning import terms
+from scrubber.unlearning.about import About
+
+ABOUT = About(
+    paper="arXiv 2305.18290, with refusals 2401.06121",
+    cost="one model, asked once more before; twice the rows; a number for each position",
+    reconstructed="what an answer is in code: the tokens of a row's values",
+)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,13 @@ from scrubber.core.batch import Batch
 from scrubber.core.model.outputs import Outputs
 from scrubber.core.model.reference import Before, Needs
 from scrubber.unlearning import terms
+from scrubber.unlearning.about import About
+
+ABOUT = About(
+    paper="arXiv 2410.11143, in the KL form of 2506.17125",
+    cost="one model; twice the rows",
+    reconstructed="what an answer is in code: the tokens of a row's values",
+)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,12 @@ import torch
 from scrubber.core.batch import Batch
 from scrubber.core.model.outputs import Outputs
 from scrubber.core.model.reference import Before, Needs
+from scrubber.unlearning.about import About
+
+ABOUT = About(
+    paper="arXiv 2210.01504, equation 2",
+    cost="one model; the cheapest of all, and nothing bounds it",
+)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,13 @@ from scrubber.core.batch import Batch
 from scrubber.core.model.outputs import Outputs
 from scrubber.core.model.reference import Before, Needs
 from scrubber.unlearning import terms
+from scrubber.unlearning.about import About
+
+ABOUT = About(
+    paper="arXiv 2203.12817 and 2401.06121",
+    cost="one model; with a divergence one vector of the hidden size for each position to keep",
+    reconstructed="spans instead of whole samples (an option)",
+)
 
 
 @dataclass(frozen=True)

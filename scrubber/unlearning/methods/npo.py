@@ -23,6 +23,13 @@ from scrubber.core.batch import Batch
 from scrubber.core.model.outputs import Outputs
 from scrubber.core.model.reference import Before, Needs
 from scrubber.unlearning import terms
+from scrubber.unlearning.about import About
+
+ABOUT = About(
+    paper="arXiv 2404.05868",
+    cost="one model, asked once more before; a number for each position",
+    reconstructed="spans instead of whole samples (an option)",
+)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,13 @@ from scrubber.core.batch import Batch
 from scrubber.core.model.outputs import Outputs
 from scrubber.core.model.reference import Before, Needs
 from scrubber.unlearning import terms
+from scrubber.unlearning.about import About
+
+ABOUT = About(
+    paper="arXiv 2506.17125 (AAAI 2026)",
+    cost="one model, asked once more before; lists of each position's nucleus",
+    reconstructed="spans instead of whole samples (an option); LoRA and its learning rate",
+)
 
 
 @dataclass(frozen=True)

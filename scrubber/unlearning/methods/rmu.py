@@ -26,6 +26,13 @@ from scrubber.core.batch import Batch
 from scrubber.core.model.outputs import Outputs
 from scrubber.core.model.reference import Before, Needs
 from scrubber.unlearning import terms
+from scrubber.unlearning.about import About
+
+ABOUT = About(
+    paper="arXiv 2403.03218 (WMDP)",
+    cost="one model, asked once more before; no logits at all",
+    reconstructed="states of sensitive tokens only (an option)",
+)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,13 @@ from scrubber.core.batch import Batch
 from scrubber.core.model.outputs import Outputs
 from scrubber.core.model.reference import Before, Needs
 from scrubber.unlearning import terms
+from scrubber.unlearning.about import About
+
+ABOUT = About(
+    paper="arXiv 2410.07163",
+    cost="one model; the cheapest of those that are bounded",
+    reconstructed="spans instead of whole samples (an option)",
+)
 
 
 @dataclass(frozen=True)

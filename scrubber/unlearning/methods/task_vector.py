@@ -24,9 +24,17 @@ from scrubber.core.errors import AskedWrongly
 from scrubber.core.model.outputs import Outputs
 from scrubber.core.model.reference import Before, Needs
 from scrubber.unlearning import terms
+from scrubber.unlearning.about import About
 from scrubber.unlearning.edits import Statistics, Weights
 
 TRAINED = True  # the weights to edit are those after descending ``loss``
+
+
+ABOUT = About(
+    paper="arXiv 2212.04089",
+    cost="one model; training once and one edit, which no stopping rule ends",
+    reconstructed="learning rate and epochs; of an adapter B alone is negated",
+)
 
 
 @dataclass(frozen=True)

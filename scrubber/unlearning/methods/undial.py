@@ -21,6 +21,13 @@ from scrubber.core.batch import Batch
 from scrubber.core.model.outputs import Outputs
 from scrubber.core.model.reference import Before, Needs
 from scrubber.unlearning import terms
+from scrubber.unlearning.about import About
+
+ABOUT = About(
+    paper="arXiv 2402.10052 (NAACL 2025)",
+    cost="one model, asked once more before; one vector of the hidden size for each position",
+    reconstructed="spans instead of whole samples (an option)",
+)
 
 
 @dataclass(frozen=True)

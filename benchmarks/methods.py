@@ -100,7 +100,9 @@ def one(options: argparse.Namespace) -> dict[str, Any]:
     threshold = next(s.value for s in before if s.metric == "memorization_accuracy" and s.subset == "decoys")
     epochs = max(1, round(options.steps * 16 / max(1, len(audit.forget))))
     model = load(config.model.path, "nf4", batch_size=64)
-    material = Material(audit.forget, audit.keep, audit.audited, config.audit.context_tokens, config.audit.window_tokens)
+    material = Material(
+        audit.forget, audit.keep, audit.audited, config.audit.context_tokens, config.audit.window_tokens
+    )
     began = time.perf_counter()
     course = unlearn(
         model, material, ThresholdRule(threshold or 0.0, 0.0, hold=2, likelihood_counts=False),
@@ -187,7 +189,13 @@ def track(rows: dict[str, list[dict[str, Any]]], out: Path) -> None:
                 tracker.settings({key: row[key] for key in ("method", "seed", "rate", "gate", "steps")})
                 tracker.scores(
                     Score(key, "after", "audited", row[key], None, None, row["n"])
-                    for key in ("leak_rate", "extraction_strength", "memorization_accuracy", "pass_at_1", "perplexity_ratio")
+                    for key in (
+                        "leak_rate",
+                        "extraction_strength",
+                        "memorization_accuracy",
+                        "pass_at_1",
+                        "perplexity_ratio",
+                    )
                 )
     tracker.file(str(out / "methods.svg"))
     tracker.close()

@@ -135,7 +135,9 @@ def naive(model: CausalModel, method: str, span: bool) -> Callable[[dict[str, li
             r0, *_ = logits(before, rows["retain"])
         z, y, real, marks = logits(model.network, rows["forget"])
         ce = torch.nn.functional.cross_entropy(z.flatten(0, 1), y.flatten(), reduction="none").view_as(y)
-        loss = -ce[marks & real].mean() + s.gamma * ce[~marks & real].mean() - s.lambda_ * kl(z0, z)[marks & real].mean()
+        loss = (
+            -ce[marks & real].mean() + s.gamma * ce[~marks & real].mean() - s.lambda_ * kl(z0, z)[marks & real].mean()
+        )
         r, _, kept, _ = logits(model.network, rows["retain"])
         return loss + s.lambda_ * s.alpha * kl(r0, r)[kept].mean()
 
@@ -166,7 +168,8 @@ def naive(model: CausalModel, method: str, span: bool) -> Callable[[dict[str, li
 
 def lean(model: CausalModel, method: str, span: bool, micro: int) -> Callable[[dict[str, list[Tokens]]], float]:
     part: Any = codeeraser if method == "codeeraser" else prod
-    settings = part.Settings() if method == "codeeraser" else part.Settings(positions="span" if span else "completion", sparse=False)
+    options = {} if method == "codeeraser" else {"positions": "span" if span else "completion", "sparse": False}
+    settings = part.Settings(**options)
     add_lora(model, rank=16, alpha=32, seed=0)
     needs = part.needs(settings)
     references = References(model, needs)
@@ -179,7 +182,9 @@ def lean(model: CausalModel, method: str, span: bool, micro: int) -> Callable[[d
         total = 0.0
         for batch in batches:
             before = references(batch)
-            loss = part.loss(forward(model, batch, layer=needs.layer), before, batch.to(model.device), settings=settings)
+            loss = part.loss(
+                forward(model, batch, layer=needs.layer), before, batch.to(model.device), settings=settings
+            )
             loss.backward()
             total += loss.item()
         return total
@@ -264,7 +269,8 @@ def main() -> None:
         for vocabulary in options.vocabularies if shape == "cpu" else [152_064]:
             for method in options.methods:
                 theirs, ours = (child(way, method, options, vocabulary, shape) for way in ("naive", "lean"))
-                row: dict[str, Any] = {"shape": shape, "vocabulary": vocabulary, "method": method, "ours": ours, "theirs": theirs}
+                row: dict[str, Any] = {"shape": shape, "vocabulary": vocabulary, "method": method}
+                row |= {"ours": ours, "theirs": theirs}
                 if "failed" not in theirs and "failed" not in ours:
                     row["time_ratio"] = round(ours["step"] / theirs["step"], 2)
                     row["memory_ratio"] = round(ours["peak_bytes"] / theirs["peak_bytes"], 2)

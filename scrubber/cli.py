@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scrubber import __version__, cli_baseline, cli_runs, cli_scan
-from scrubber.core.errors import NoVerdict, ScrubberError
+from scrubber import __version__, cli_baseline, cli_packages, cli_runs, cli_scan
+from scrubber.core.errors import AskedWrongly, NoVerdict, ScrubberError
 from scrubber.terminal import choose, deliver, guarded
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_scan.app)
+app.add_typer(cli_packages.app)
 app.add_typer(cli_baseline.app, name="baseline")
 app.add_typer(cli_runs.app)
 
@@ -49,6 +50,9 @@ def gate(
         str, typer.Option("--policy", help="Name of a policy, or a TOML file; else the stored verdict's own.")
     ] = "",
     format: Annotated[str, typer.Option("--format", help="text, json, sarif, junit or markdown.")] = "text",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what each rule rests on, and how many more samples would decide it.")
+    ] = False,
     output: OutOption = None,
 ) -> None:
     """Judge stored scores again, under the same or another policy. Needs no model: exit 0 passed, 1 refused, 3 undecided."""
@@ -59,6 +63,13 @@ def gate(
     choose("--format", format, formats.VERDICT)
     report = _stored(result)
     report = regate(report, configuration.policy(policy or report.policy))
+    if explain:
+        from scrubber.reporting.explain import explain as explained
+
+        if format != "text":
+            raise AskedWrongly("--explain is text", mend="Leave out --format.")
+        deliver(explained(report), output)
+        raise typer.Exit(report.verdict.exit_code)
     file = result / "result.json" if result.is_dir() else result
     deliver(formats.verdict(format, report, version=__version__, file=str(file)), output)
     raise typer.Exit(report.verdict.exit_code)

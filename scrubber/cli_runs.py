@@ -195,8 +195,9 @@ def _opened(
     settings = configuration.read(config, [*overrides, *(set_ or ())])
     _need_training()
     from scrubber.pipelines import release as release_flow
+    from scrubber.pipelines.preflight import check
 
-    release_flow.check(settings)
+    check(settings)
     with Workspace(run_dir.absolute()) as workspace, _tracker(settings, workspace) as tracker:
         _use_threads(settings)
         yield release_flow.Flow(settings, workspace, tracker, progress(quiet))

@@ -1,4 +1,7 @@
-"""Confidence intervals: Clopper-Pearson for a rate, Tango for paired rates, bootstrap for whatever repeats a value."""
+"""Confidence intervals: Clopper-Pearson for a rate, Tango for paired rates, bootstrap for whatever repeats a value.
+
+And what the gate makes of them: differences of two scores, many comparisons at once, and how many units would decide.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,10 @@ import random
 from collections.abc import Callable, Sequence
 from statistics import NormalDist
 
-MOST_SAMPLES = 10_000_000  # beyond this "ask more" is no advice
+MOST_SAMPLES = 1_000_000  # beyond this "ask more" is no advice
+Z = NormalDist().inv_cdf(0.975)  # of a two-sided 95 % interval
+_TAIL = 0.025
+_SAME = 1e-6  # numbers of a stored result that differ less are one number
 _HALVINGS = 60  # of an interval no longer than 2: far below the spacing that any report shows
 
 
@@ -74,42 +80,118 @@ def bootstrap(
     return _quantile(values, (1 - confidence) / 2), _quantile(values, (1 + confidence) / 2)
 
 
-def samples_to_clear(rate: float, limit: float, confidence: float = 0.95) -> int | None:
-    """The smallest n at which ceil(rate * n) successes have a Clopper-Pearson upper bound of at most ``limit``.
+def mover(
+    value: float, low: float, high: float, baseline: float, baseline_low: float, baseline_high: float
+) -> tuple[float, float]:
+    """Interval of value - baseline from the two intervals (Zou and Donner 2008, Statistics in Medicine 27:1693).
 
-    None when the rate itself is not under the limit, or when more than MOST_SAMPLES would be needed.
+    For rates this is Newcombe's square-and-add. It takes the two as independent: of the same units asked twice, which
+    mostly answer alike, it is wider than a paired interval would be.
     """
-    if not 0 <= rate < limit < 1:
+    # A percentile bootstrap may leave its own estimate outside: that end then has no arm.
+    down, up = max(0.0, value - low), max(0.0, high - value)
+    baseline_down, baseline_up = max(0.0, baseline - baseline_low), max(0.0, baseline_high - baseline)
+    difference = value - baseline
+    return difference - math.hypot(down, baseline_up), difference + math.hypot(up, baseline_down)
+
+
+def holm(distances: Sequence[float]) -> list[bool]:
+    """Which of several one-sided tests hold together at 2.5 % (Holm 1979), given each one's standard normal distance.
+
+    The farthest must clear the level divided by the count of tests, the next by one less; the first that does not ends it.
+    """
+    held = [False] * len(distances)
+    by_distance = sorted(range(len(distances)), key=lambda i: -distances[i])
+    for rank, i in enumerate(by_distance):
+        if not distances[i] > critical_distance(len(distances) - rank):
+            break
+        held[i] = True
+    return held
+
+
+def critical_distance(tests: int) -> float:
+    """The standard normal distance that the farthest of so many one-sided tests must clear, at 2.5 % in all."""
+    return NormalDist().inv_cdf(1 - _TAIL / tests)
+
+
+def rate_counts(value: float, low: float, high: float, n: int) -> int | None:
+    """The successes behind a rate, when (low, high) is its Clopper-Pearson interval; None for everything else."""
+    successes = round(value * n)
+    if not 0 <= successes <= n or not _close((successes / n,), (value,)):
         return None
-    tail = (1 - confidence) / 2
+    return successes if _close(clopper_pearson(successes, n), (low, high)) else None
 
-    def least_n(successes: int) -> int:
-        # The bound is at most the limit where so few successes are improbable enough at the limit itself.
-        # Below successes / limit samples the rate is over the limit, and the sum of the tail would not hold.
-        start = max(1, math.ceil(successes / limit))
-        return _least(lambda n: _upper_tail(n - successes, n, 1 - limit) <= tail, start)
 
-    def fits(successes: int) -> bool:  # is n so small that the rate brings no more than these successes?
-        return math.ceil(rate * least_n(successes) - 1e-9) <= successes
+def pair_counts(value: float, low: float, high: float, n: int) -> tuple[int, int] | None:
+    """(only_first, only_second) behind a paired difference, when (low, high) is Tango's interval; else None."""
+    gain = round(value * n)
+    if abs(gain) > n or not _close((gain / n,), (value,)):
+        return None
+    # Pairs that changed to and fro leave the difference as it is and widen its interval: so many of them fit the low end.
+    fewest, most = max(0, -gain), max(0, -gain) + (n - abs(gain)) // 2
+    while fewest < most:
+        middle = (fewest + most) // 2
+        if tango(middle, middle + gain, n)[0] > low + _SAME:
+            fewest = middle + 1
+        else:
+            most = middle
+    return (fewest, fewest + gain) if _close(tango(fewest, fewest + gain, n), (low, high)) else None
 
-    if rate == 0:
-        n = least_n(0)
-    else:
-        if not fits(math.ceil(rate * MOST_SAMPLES)):
+
+def if_it_held(value: float, low: float, high: float, n: int) -> Callable[[int], tuple[float, float]]:
+    """The interval by the count of units, had all of them gone on to give the same value.
+
+    Rates and paired differences are known by their own intervals, and computed; every other interval is taken to narrow
+    with the square root of n, as that of a mean does. Counts that are no whole numbers are rounded against the reader.
+    """
+    successes = rate_counts(value, low, high, n)
+    if successes is not None:
+
+        def of_rate(size: int) -> tuple[float, float]:
+            fewest, most = _rounded(successes * size / n)
+            return _lower_limit(fewest, size, _TAIL), 1 - _lower_limit(size - most, size, _TAIL)
+
+        return of_rate
+    pairs = pair_counts(value, low, high, n)
+    if pairs is not None:
+
+        def of_pairs(size: int) -> tuple[float, float]:
+            (least_lost, most_lost), (least_won, most_won) = (_rounded(count * size / n) for count in pairs)
+            return (
+                tango(most_lost, min(least_won, size - most_lost), size)[0],
+                tango(min(least_lost, size - most_won), most_won, size)[1],
+            )
+
+        return of_pairs
+
+    def of_mean(size: int) -> tuple[float, float]:
+        narrower = math.sqrt(n / size)
+        return value - (value - low) * narrower, value + (high - value) * narrower
+
+    return of_mean
+
+
+def least_size(holds: Callable[[int], bool], start: int) -> int | None:
+    """A count from ``start`` on at which ``holds`` turns true, to a thousandth; None when that takes over MOST_SAMPLES."""
+    if holds(start):
+        return start
+    below, size = start, start
+    while not holds(size):
+        if size >= MOST_SAMPLES:
             return None
-        n = least_n(_least(fits, 1))
-    return n if n <= MOST_SAMPLES else None
+        below, size = size, min(2 * size, MOST_SAMPLES)
+    while size - below > max(1, size // 1000):
+        middle = (below + size) // 2
+        below, size = (below, middle) if holds(middle) else (middle, size)
+    return size
 
 
-def _least(holds: Callable[[int], bool], start: int) -> int:
-    """The smallest integer from ``start`` (and at most MOST_SAMPLES above it) from which on ``holds`` is true."""
-    low, high, step = start, start, 1
-    while not holds(high) and high - start < MOST_SAMPLES:
-        low, high, step = high + 1, high + step, step * 2
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle + 1, high)
-    return high
+def _rounded(count: float) -> tuple[int, int]:
+    return math.floor(count + _SAME), math.ceil(count - _SAME)
+
+
+def _close(first: Sequence[float], second: Sequence[float]) -> bool:
+    return all(abs(a - b) <= _SAME for a, b in zip(first, second, strict=True))
 
 
 def _lower_limit(successes: int, n: int, tail: float) -> float:

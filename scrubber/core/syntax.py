@@ -97,7 +97,7 @@ BARE_STRINGS = frozenset(
 
 def contexts(text: str, language: str | None, spans: Sequence[Span]) -> list[Context]:
     """The Context of each span of ``text``, in order. Never fails: what cannot be parsed is judged by its line."""
-    grammar = _grammar(language) if language in GRAMMARS else None
+    grammar = grammar_of(language) if language in GRAMMARS else None
     if grammar is None:
         return [_by_line(text, language, span) for span in spans]
     trees: dict[int, _Tree] = {}
@@ -111,7 +111,7 @@ def contexts(text: str, language: str | None, spans: Sequence[Span]) -> list[Con
 
 
 @cache
-def _grammar(language: str) -> Any:
+def grammar_of(language: str) -> Any:
     """None where the wheel of a language is missing or does not fit."""
     module, function = GRAMMARS[language]
     try:

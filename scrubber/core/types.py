@@ -113,7 +113,11 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One limit of a policy on one Score: the whole interval must lie inside it."""
+    """One limit of a policy on one Score: the whole interval must lie inside it.
+
+    A ``subset`` with a ``*`` names a family of strata that share no values: each must pass, and the worst one decides.
+    With ``against`` the limits hold the difference from another score of the metric, whose two figures are shown beside.
+    """
 
     metric: str
     subset: str
@@ -122,6 +126,7 @@ class Rule:
     at_least: float | None = None
     least_n: int = 1
     why: str = ""
+    against: str = ""  # "before", of the same subset; or another subset of the same stage, such as decoys
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,9 @@ class _Strict(BaseModel):
 
 
 class ModelConfig(_Strict):
-    path: str = Field("", description="folder of a saved model, or a hub id ORG/NAME (the one key that reaches the network)")
+    path: str = Field(
+        "", description="folder of a saved model, or a hub id ORG/NAME (the one key that reaches the network)"
+    )
     precision: Literal["nf4", "int8", "bf16", "fp32"] = Field("nf4", description="that of the model which ships")
     batch_size: int = Field(64, ge=1, description="prompts answered at once")
     threads: int = Field(0, ge=0, description="CPU threads; 0: as many as there are cores")
@@ -41,25 +43,33 @@ class CorpusConfig(_Strict):
 
 
 class AuditConfig(_Strict):
-    memorization_accuracy: float = Field(0.9, gt=0, le=1, description="a value counts as learnt from here on, as in the paper")
+    memorization_accuracy: float = Field(
+        0.9, gt=0, le=1, description="a value counts as learnt from here on, as in the paper"
+    )
     most_values: int = Field(2000, ge=1, description="more findings than this are sampled, by seed")
     context_tokens: int = Field(128, ge=1, description="of true text before a value")
     window_tokens: int = Field(512, ge=16, description="of text round a value, to train on")
-    keep: int = Field(256, ge=1, description="texts without findings, to hold the model to; as many to measure perplexity")
+    keep: int = Field(
+        256, ge=1, description="texts without findings, to hold the model to; as many to measure perplexity"
+    )
     keep_tokens: int = Field(128, ge=16)
     keep_also: list[str] = Field([], description="more texts to hold the model to, such as public code: as many again")
 
 
 class UnlearnConfig(_Strict):
     method: str = "codeeraser"
-    settings: dict[str, bool | int | float | str] = Field({}, description="the method's own; see: scrubber parts methods")
+    settings: dict[str, bool | int | float | str] = Field(
+        {}, description="the method's own; see: scrubber parts methods"
+    )
     weights: Literal["lora", "full"] = Field("lora", description="an adapter, or all but embeddings and output head")
     optimizer: Literal["adamw", "adamw_8bit", "sign_adam", "sam", "hybrid"] = "adamw"
     learning_rate: float = Field(5e-4, gt=0)
     rank: int = Field(16, ge=1)
     alpha: int = Field(32, ge=1)
     betas: tuple[float, float] = Field((0.9, 0.98), description="of Adam, as published; lower ones overshoot less")
-    clip: float = Field(1.0, gt=0, description="a gradient's largest norm; below its usual norm, steps become of one length")
+    clip: float = Field(
+        1.0, gt=0, description="a gradient's largest norm; below its usual norm, steps become of one length"
+    )
     batch_size: int = Field(16, ge=1)
     retain_batch_size: int = Field(0, ge=0, description="texts to keep beside each batch_size to forget; 0: as many")
     micro_batch: int = Field(8, ge=1, description="rows of like length that go through the model at once")
@@ -70,17 +80,27 @@ class UnlearnConfig(_Strict):
     check_values: int = Field(64, ge=1, description="values that a check asks for")
     margin: float = Field(0.1, ge=0, description="EL_10 is measured once MA is this near to its threshold")
     patience: int = Field(5, ge=1)
-    rule: Literal["paper", "memorization"] = Field("paper", description="what ends it: MA and EL_10 of decoys, or MA alone")
-    budget: float = Field(1.1, ge=0, description="most perplexity of kept texts, to before; beyond, no weights are best; 0: any")
+    rule: Literal["paper", "memorization"] = Field(
+        "paper", description="what ends it: MA and EL_10 of decoys, or MA alone"
+    )
+    budget: float = Field(
+        1.1, ge=0, description="most perplexity of kept texts, to before; beyond, no weights are best"
+    )
     hold: int = Field(1, ge=1, description="checks in a row at which the stopping rule must be met")
     save_every: int = Field(25, ge=1)
     checkpointing: bool = Field(False, description="less memory for activations, a third more time")
 
 
 class EvaluateConfig(_Strict):
-    planted: str = Field("", description="JSONL with value, kind, document, start, end, text: values known to be in the corpus")
-    decoys: str = Field("", description="the same, of values that are nowhere; empty: made in the slots of the audited ones")
-    held_out: str = Field("", description="texts for perplexity; empty: corpus documents without findings, not trained on")
+    planted: str = Field(
+        "", description="JSONL with value, kind, document, start, end, text: values known to be in the corpus"
+    )
+    decoys: str = Field(
+        "", description="the same, of values that are nowhere; empty: made in the slots of the audited ones"
+    )
+    held_out: str = Field(
+        "", description="texts for perplexity; empty: corpus documents without findings, not trained on"
+    )
     micro_tasks: int = Field(600, ge=0, description="half of seen, half of unseen compositions")
     likelihood_values: int = Field(64, ge=0, description="values for EL_n, the dear metric")
     isolation: Literal["auto", "bubblewrap", "landlock", "limits-only"] = Field(
@@ -163,7 +183,9 @@ def help_text() -> str:
         if isinstance(made, BaseModel):
             lines.append(f"\n[{name}]")
             for key, field in type(made).model_fields.items():
-                lines.append(f"{key} = {_toml(getattr(made, key))}" + (f"  # {field.description}" if field.description else ""))
+                lines.append(
+                    f"{key} = {_toml(getattr(made, key))}" + (f"  # {field.description}" if field.description else "")
+                )
         else:
             lines.insert(0, f"{name} = {_toml(made)}" + (f"  # {section.description}" if section.description else ""))
     return "\n".join(lines) + "\n"

@@ -98,7 +98,15 @@ def ask_tasks(model: Model, tasks: Sequence[micro.Task], sandbox: Sandbox) -> li
         for task, completion in zip(tasks, completions, strict=True)
     ]
     return [
-        Trial("micro", task.id, f"micro_{task.subset}", task.prompt, completion, "", float(micro.solved(task, answer.values)))
+        Trial(
+            "micro",
+            task.id,
+            f"micro_{task.subset}",
+            task.prompt,
+            completion,
+            "",
+            float(micro.solved(task, answer.values)),
+        )
         for task, completion, answer in zip(tasks, completions, sandbox.run(calls), strict=True)
     ]
 
@@ -110,10 +118,10 @@ def scores(trials: Sequence[Trial], stage: Stage, kinds: Mapping[str, str] | Non
         values = _by_value(asked)
         made.append(leak_rate.score(values, stage=stage, subset=subset))
         made.append(finding_rate.score(values, stage=stage, subset=subset))
-        if subset == "planted" and kinds:
-            for kind in sorted(set(kinds.values())):
+        if subset in ("planted", "audited") and kinds:
+            for kind in sorted({kinds[t.subject] for t in values if t.subject in kinds}):
                 of_kind = [t for t in values if kinds.get(t.subject) == kind]
-                made.append(leak_rate.score(of_kind, stage=stage, subset=f"planted_{kind}"))
+                made.append(leak_rate.score(of_kind, stage=stage, subset=f"{subset}_{kind}"))
     for subset, asked in _by_subset(trials, "recall").items():
         if subset == "held_out":
             made.append(perplexity.score(asked, stage=stage, subset=subset))
@@ -128,7 +136,9 @@ def scores(trials: Sequence[Trial], stage: Stage, kinds: Mapping[str, str] | Non
 def differences(before: Sequence[Trial], after: Sequence[Trial]) -> list[Score]:
     """Paired comparisons, made here where the pairs are known, so that re-gating needs the scores alone."""
     first, second = _tasks(before), _tasks(after)
-    made = [pass_at_k.difference(first.get(name, []), second.get(name, []), subset=name) for name in {**first, **second}]
+    made = [
+        pass_at_k.difference(first.get(name, []), second.get(name, []), subset=name) for name in {**first, **second}
+    ]
     kept = [_by_subset(trials, "recall").get("held_out", []) for trials in (before, after)]
     if kept[0] or kept[1]:
         made.append(perplexity.difference(kept[0], kept[1], subset="held_out"))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scrubber.core.corpus import Unread
-from scrubber.core.errors import AskedWrongly, NothingToDo, NoVerdict
+from scrubber.core.errors import NothingToDo, NoVerdict
 from scrubber.core.fingerprint import Fingerprinter, project_key
 from scrubber.core.gate import decide
 from scrubber.core.provenance import model_digest, peak_memory, version_of, versions
@@ -22,7 +22,8 @@ from scrubber.core.workspace import Workspace, digest, digest_files
 from scrubber.pipelines import config as configuration
 from scrubber.pipelines.config import Config
 from scrubber.pipelines.packs import sound_rules
-from scrubber.pipelines.scan import default_scan, detectors, finding_json, scan_corpus
+from scrubber.pipelines.preflight import check
+from scrubber.pipelines.scan import default_scan, finding_json, scan_corpus
 
 Until = Literal["audit", "unlearn", "evaluate", "gate"]
 
@@ -249,11 +250,15 @@ class Flow:
         from scrubber.pipelines.measure import ask
 
         asked = self.config.evaluate
-        confined = Sandbox(require_isolation=asked.require_isolation, layer=asked.isolation) if self.subjects.tasks else None
+        confined = (
+            Sandbox(require_isolation=asked.require_isolation, layer=asked.isolation) if self.subjects.tasks else None
+        )
         with self.progress(f"evaluate {label}") as advance, confined or nullcontext() as sandbox:
             if sandbox is not None:
                 self.tracker.settings({"sandbox.level": sandbox.level})
-            return ask(model, subjects or self.subjects, scan=self.scan, sandbox=sandbox, progress=lambda part: advance(1))
+            return ask(
+                model, subjects or self.subjects, scan=self.scan, sandbox=sandbox, progress=lambda part: advance(1)
+            )
 
     def _subjects(self, audit: Any) -> Any:
         from scrubber.pipelines.evaluate import subjects
@@ -300,32 +305,6 @@ def release(flow: Flow, until: Until = "gate") -> Report | None:
     return flow.gate(before, after)
 
 
-def check(config: Config) -> None:
-    """Everything that can be known to be wrong before a model is loaded, in one message."""
-    from scrubber.pipelines.unlearn import method_settings
-
-    mistakes: list[str] = []
-    if not config.model.path:
-        mistakes.append("model.path is not set: give --model")
-    if not config.corpus.paths:
-        mistakes.append("corpus.paths is not set: give --corpus")
-    mistakes += [f"there is nothing at {p}" for p in config.corpus.paths if not Path(p).exists()]
-    named = [(f"evaluate.{key}", getattr(config.evaluate, key)) for key in ("planted", "decoys", "held_out")]
-    named += [("audit.keep_also", path) for path in config.audit.keep_also]
-    mistakes += [f"{key}: there is nothing at {p}" for key, p in named if p and not Path(p).exists()]
-    for attempt in (
-        lambda: detectors(config.corpus.detectors),
-        lambda: method_settings(config.unlearn.method, dict(config.unlearn.settings)),
-        lambda: configuration.policy(config.gate.policy),
-    ):
-        try:
-            attempt()
-        except AskedWrongly as error:
-            mistakes.append(str(error))
-    if mistakes:
-        raise AskedWrongly(f"the run cannot start: {'; '.join(mistakes)}", mend="Keys and their meaning: scrubber config.")
-
-
 def _complain(errors: Sequence[Unread], allowed: bool) -> None:
     if errors and not allowed:
         named = "; ".join(f"{e.path}: {e.reason}" for e in errors[:5])
@@ -343,5 +322,3 @@ def _value(scores: Sequence[Score], metric: str, subset: str) -> float:
 def _finding(row: dict[str, Any]) -> Finding:
     span = Span(row.pop("start"), row.pop("end"))
     return Finding(span=span, **row)
-
-

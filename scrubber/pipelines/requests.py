@@ -37,7 +37,7 @@ class Resolved:
 
 
 def read(path: Path) -> list[Wish]:
-    """JSONL of {"value": ...}, {"person": ...} or {"file": ...}. Raises AskedWrongly that names every bad line, and no value."""
+    """JSONL of {"value": ...}, {"person": ...} or {"file": ...}. Raises AskedWrongly that names all bad lines, and no value."""
     wishes, bad = [], []
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -104,7 +104,8 @@ class DefaultScan:
     def identity(self) -> str:
         """Two scans of one identity find the same: a digest of rules, code, versions and, one way, the key."""
         fingerprint, *asked = self._made_of
-        patterns = [detector.patterns() for detector in self._detectors]
+        # a detector that looks names up in a file has an identity of its own
+        patterns = [(detector.patterns(), getattr(detector, "identity", "")) for detector in self._detectors]
         code = [digest_files(path) for path in sorted(CODE.rglob("*")) if path.suffix in (".py", ".toml")]
         libraries = [version_of(name) for name in LIBRARIES]
         return digest(asked, patterns, code, libraries, fingerprint("package", ""))

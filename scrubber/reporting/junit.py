@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from scrubber.core.baseline import Marker
 from scrubber.core.types import Finding, Report
-from scrubber.reporting.rows import finding_order, limit, number, plain
+from scrubber.reporting.rows import finding_order, limit, number, plain, rule_name
 
 MOST_CASES = 2_000
 
@@ -29,12 +29,11 @@ def verdict_junit(report: Report) -> str:
     for name, digest in sorted(report.digests.items()):
         ElementTree.SubElement(properties, "property", name=plain(f"digest.{name}"), value=plain(digest))
     for outcome in report.verdict.rules:
-        rule = outcome.rule
         case = ElementTree.SubElement(
             suite,
             "testcase",
             classname=plain(f"scrubber.{report.policy}"),
-            name=plain(f"{rule.metric} {rule.subset} {rule.stage} {limit(outcome)}"),
+            name=plain(f"{rule_name(outcome.rule)} {limit(outcome)}"),
         )
         if outcome.outcome != "passed":
             kind = "failure" if outcome.outcome == "refused" else "error"

@@ -24,7 +24,7 @@ def report_markdown(report: Report) -> str:
             (
                 (
                     outcome.rule.metric,
-                    outcome.rule.subset,
+                    outcome.rule.subset + (f", less {outcome.rule.against}" if outcome.rule.against else ""),
                     outcome.rule.stage,
                     number(outcome.measured),
                     number(outcome.bound),

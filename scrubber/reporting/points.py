@@ -64,6 +64,8 @@ def allowed(report: Report) -> Allowed | None:
     start = _range(report, UTILITY, "before", _tasks(report))
     for outcome in report.verdict.rules:
         rule = outcome.rule
+        if rule.against:  # a difference is no rate
+            continue
         if (rule.metric, rule.stage, rule.subset) == (LEAK, "after", leak_subset(report)) and rule.at_most is not None:
             leaks.append(rule.at_most)
         if rule.metric == UTILITY and rule.at_least is not None and rule.subset == _tasks(report):
@@ -90,8 +92,9 @@ def _range(report: Report, metric: str, stage: Stage, subset: str) -> Range | No
 
 def _judged(verdict: Verdict, metric: str, subset: str, start: Range | None) -> Range | None:
     for outcome in verdict.rules:
-        if (outcome.rule.metric, outcome.rule.subset) == (metric, subset) and outcome.measured is not None:
-            shift = start.value if start and outcome.rule.stage == "difference" else 0.0
+        rule = outcome.rule
+        if (rule.metric, rule.subset, rule.against) == (metric, subset, "") and outcome.measured is not None:
+            shift = start.value if start and rule.stage == "difference" else 0.0
             value = outcome.measured + shift
             bound = value if outcome.bound is None else outcome.bound + shift
             return Range(value, min(value, bound), max(value, bound))

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple, get_args
 
-from scrubber.core.types import Finding, Outcome, Report, Rule, RuleOutcome, Score, Stage
+from scrubber.core.gate import rule_name as rule_name
+from scrubber.core.types import Finding, Outcome, Report, RuleOutcome, Score, Stage
 
 NOTHING = "-"
 NOT_SCORED = "not scored"
@@ -81,10 +82,6 @@ def limit(outcome: RuleOutcome) -> str:
     # A rule with both limits is told by the one that its outcome rests on.
     upper = outcome.rule.at_least is None or outcome.limit == outcome.rule.at_most
     return f"{'<=' if upper else '>='} {number(outcome.limit)}"
-
-
-def rule_name(rule: Rule) -> str:
-    return f"{rule.metric} of {rule.subset}, {rule.stage}"
 
 
 def reason(outcome: RuleOutcome) -> str:

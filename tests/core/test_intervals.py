@@ -9,8 +9,23 @@ import time
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from scrubber.core.intervals import bootstrap, clopper_pearson, samples_to_clear, tango, tango_score
+from scrubber.core.intervals import (
+    MOST_SAMPLES,
+    bootstrap,
+    clopper_pearson,
+    critical_distance,
+    holm,
+    if_it_held,
+    least_size,
+    mover,
+    pair_counts,
+    rate_counts,
+    tango,
+    tango_score,
+)
 
 beta = pytest.importorskip("scipy.stats").beta
 Z = 1.959963984540054
@@ -141,19 +156,90 @@ def test_bootstrap_of_500_groups_takes_under_a_second() -> None:
     assert time.process_time() - start < 1.0
 
 
-@pytest.mark.parametrize(
-    ("rate", "limit", "low"), [(0.0, 0.02, 1), (0.01, 0.02, 1), (0.1, 0.15, 1), (1 / 60, 0.02, 6700)]
-)
-def test_samples_to_clear_is_the_smallest_that_clears(rate: float, limit: float, low: int) -> None:
-    def clears(n: int) -> bool:
-        return clopper_pearson(math.ceil(rate * n - 1e-9), n)[1] <= limit
+def test_mover_of_rates_reproduces_newcombes_example() -> None:
+    # Newcombe 1998 (Statistics in Medicine 17:873), method 10, 56/70 and 48/80: Wilson intervals, squared and added.
+    def wilson(k: int, n: int) -> tuple[float, float, float]:
+        middle, half = 2 * k + Z * Z, Z * math.sqrt(Z * Z + 4 * k * (1 - k / n))
+        return k / n, (middle - half) / (2 * (n + Z * Z)), (middle + half) / (2 * (n + Z * Z))
 
-    n = samples_to_clear(rate, limit)
-    assert n is not None
-    assert clears(n)
-    assert not any(clears(smaller) for smaller in range(low, n))
+    low, high = mover(*wilson(56, 70), *wilson(48, 80))
+    assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)
 
 
-@pytest.mark.parametrize(("rate", "limit"), [(0.02, 0.02), (0.5, 0.02), (0.5, 1.0), (-0.1, 0.5), (0.01999999, 0.02)])
-def test_samples_to_clear_knows_when_no_number_helps(rate: float, limit: float) -> None:
-    assert samples_to_clear(rate, limit) is None
+@pytest.mark.parametrize(("p", "q"), [(0.01, 0.01), (0.05, 0.02), (0.3, 0.3)])
+def test_mover_of_exact_intervals_covers_the_difference_at_least_as_often_as_it_says(p: float, q: float) -> None:
+    draw, covered = random.Random(5), 0
+    for _ in range(600):
+        k, j = (sum(draw.random() < rate for _ in range(120)) for rate in (p, q))
+        low, high = mover(k / 120, *clopper_pearson(k, 120), j / 120, *clopper_pearson(j, 120))
+        covered += low <= p - q <= high
+    assert covered / 600 > 0.935
+
+
+def test_mover_survives_an_estimate_outside_its_interval() -> None:
+    assert mover(0.1, 0.2, 0.3, 0.0, 0.0, 0.0) == (0.1, pytest.approx(0.3))
+
+
+def test_holm_steps_down_and_stops_at_the_first_that_fails() -> None:
+    assert holm([]) == []
+    assert holm([Z + 0.01]) == [True]
+    # two tests: the farthest must reach 2.2414, the other then 1.96
+    assert holm([2.0, 2.3]) == [True, True]
+    assert holm([2.0, 2.2]) == [False, False]
+    assert holm([1.9, math.inf]) == [False, True]
+    assert critical_distance(2) == pytest.approx(2.241402727604947)
+
+
+def test_holm_refuses_one_of_many_true_hypotheses_no_more_often_than_it_says() -> None:
+    draw = random.Random(11)
+    wrong = sum(any(holm([draw.gauss(0, 1) for _ in range(8)])) for _ in range(4000))
+    assert wrong / 4000 < 0.033
+
+
+@settings(deadline=None)
+@given(st.integers(1, 600), st.data())
+def test_counts_are_found_again_in_the_interval_that_was_made_of_them(n: int, data: st.DataObject) -> None:
+    k = data.draw(st.integers(0, n))
+    assert rate_counts(k / n, *clopper_pearson(k, n), n) == k
+    lost = data.draw(st.integers(0, n))
+    won = data.draw(st.integers(0, n - lost))
+    assert pair_counts((won - lost) / n, *tango(lost, won, n), n) == (lost, won)
+
+
+def test_counts_are_not_read_into_other_intervals() -> None:
+    assert rate_counts(0.1, 0.05, 0.2, 100) is None
+    assert rate_counts(1.7, 1.6, 1.9, 100) is None
+    assert pair_counts(0.1, 0.05, 0.2, 100) is None
+    assert pair_counts(0.105, *tango(0, 10, 100), 100) is None
+    assert pair_counts(40.0, 30.0, 50.0, 100) is None
+
+
+def test_if_it_held_is_the_interval_itself_at_the_same_n() -> None:
+    for score in ((0.03, *clopper_pearson(3, 100), 100), (-0.02, *tango(5, 3, 100), 100), (1.02, 0.9, 1.2, 100)):
+        assert if_it_held(*score)(score[3]) == pytest.approx(score[1:3], abs=1e-6)
+
+
+def test_if_it_held_makes_the_interval_that_more_of_the_same_would_have() -> None:
+    assert if_it_held(0.03, *clopper_pearson(3, 100), 100)(700) == pytest.approx(clopper_pearson(21, 700))
+    assert if_it_held(-0.02, *tango(5, 3, 100), 100)(700) == pytest.approx(tango(35, 21, 700))
+    # 1.5 successes of 50 are held to be one at the low end and two at the high end
+    assert if_it_held(0.03, *clopper_pearson(3, 100), 100)(50) == pytest.approx(
+        (clopper_pearson(1, 50)[0], clopper_pearson(2, 50)[1])
+    )
+
+
+def test_if_it_held_narrows_a_bootstrap_as_more_data_would() -> None:
+    draw = random.Random(2)
+    many = [[draw.expovariate(1)] for _ in range(1600)]
+    few = many[:400]
+    low, high = if_it_held(grand_mean(few), *bootstrap(few, grand_mean, seed=1), 400)(1600)
+    true_low, true_high = bootstrap(many, grand_mean, seed=1)
+    assert high - low == pytest.approx(true_high - true_low, rel=0.15)
+
+
+def test_least_size_is_the_smallest_while_sizes_are_small() -> None:
+    assert least_size(lambda n: clopper_pearson(0, n)[1] <= 0.02, 1) == 183
+    assert least_size(lambda n: n >= 7, 7) == 7
+    assert least_size(lambda n: n >= 5000, 3) == pytest.approx(5000, rel=0.002)
+    assert least_size(lambda n: n >= MOST_SAMPLES, 1) == MOST_SAMPLES
+    assert least_size(lambda n: False, 1) is None

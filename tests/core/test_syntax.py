@@ -101,12 +101,12 @@ def test_missing_wheels_are_made_up_for_by_the_line(monkeypatch: pytest.MonkeyPa
         raise ImportError(name)
 
     monkeypatch.setattr(syntax, "import_module", missing)
-    syntax._grammar.cache_clear()
+    syntax.grammar_of.cache_clear()
     try:
         assert context('password = "VVV"', "python") == Context("string", "password")
         assert context("password = VVV", "python") == Context("identifier", "password", indirect=True)
     finally:
-        syntax._grammar.cache_clear()
+        syntax.grammar_of.cache_clear()
 
 
 @pytest.mark.parametrize("line", ['password = "VVV"\n', 'é(password="VVV", 1)\n', '{"password": "VVV"},\n'])

@@ -24,7 +24,16 @@ def planted(run: Path) -> list[str]:
 def ask(folder: Path, run: Path, values: list[str], *more: str) -> subprocess.CompletedProcess[str]:
     request = folder / "request.jsonl"
     request.write_text("".join(json.dumps({"value": value}) + "\n" for value in values))
-    command = [sys.executable, "-m", "scrubber.cli", "unlearn", "--run-dir", str(folder / "run"), "--forget", str(request)]
+    command = [
+        sys.executable,
+        "-m",
+        "scrubber.cli",
+        "unlearn",
+        "--run-dir",
+        str(folder / "run"),
+        "--forget",
+        str(request),
+    ]
     command += ["--model", str(run / "private" / "victim"), "--corpus", str(run / "private" / "corpus")]
     command += ["--set", "corpus.leave_out=['person-name']", "--set", "unlearn.batch_size=4"]
     for key, value in {"learning_rate": 1e-3, "clip": 0.002, "betas": [0.8, 0.9], "order": '"alternating"',

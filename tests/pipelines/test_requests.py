@@ -76,7 +76,9 @@ def test_a_value_that_a_detector_sees_has_the_fingerprint_of_its_finding(corpus:
     assert mail.wanted == (FINGERPRINT("pii", MAIL),)
 
 
-def test_other_found_values_of_a_window_are_to_be_forgotten_too_but_were_not_asked_for(corpus: Path, model: Model) -> None:
+def test_other_found_values_of_a_window_are_to_be_forgotten_too_but_were_not_asked_for(
+    corpus: Path, model: Model
+) -> None:
     (sample,) = resolved(corpus, model, Wish("value", MAIL)).samples
     assert {sample.text[span.start : span.end] for span in sample.forget} >= {MAIL, TOKEN}
 

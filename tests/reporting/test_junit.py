@@ -24,7 +24,7 @@ def suite(report: Report) -> ElementTree.Element:
 def test_each_rule_is_a_case(report: Report) -> None:
     shown = suite(report)
     assert (shown.get("tests"), shown.get("failures"), shown.get("errors")) == ("4", "0", "0")
-    assert next(case.get("name") for case in shown.iter("testcase")) == "leak_rate planted after <= .020"
+    assert next(case.get("name") for case in shown.iter("testcase")) == "leak_rate of planted, after <= .020"
     assert ("digest.model", "0f3a5c7e9b1d2f40") in [(p.get("name"), p.get("value")) for p in shown.iter("property")]
     assert shown.get("time") == "498.750"
 

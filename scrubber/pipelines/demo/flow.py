@@ -25,7 +25,9 @@ from scrubber.pipelines.unlearn import Material, unlearn
 from scrubber.unlearning.stopping import ThresholdRule
 
 TOO_FEW = 20  # values and tasks: a sample that cannot decide
-PUBLIC = 20  # library functions for each value of a kind: what the model is held to, as a user's would be to public code
+PUBLIC = (
+    20  # library functions for each value of a kind: what the model is held to, as a user's would be to public code
+)
 ASCENT_STEPS = 20  # of the control: enough to wreck a model
 
 # Found on the demo model; what each of these is worth stands in docs/log.md.
@@ -133,7 +135,9 @@ def demo_config(profile: Profile, seed: int, workspace: Workspace, overrides: Se
     return configuration.read(path, overrides)
 
 
-def run(profile: Profile, config: Config, workspace: Workspace, tracker: Tracker, progress: Progress = silent) -> Report:
+def run(
+    profile: Profile, config: Config, workspace: Workspace, tracker: Tracker, progress: Progress = silent
+) -> Report:
     """The release flow on the victim, and three controls put to the same gate."""
     flow = Flow(config, workspace, tracker, progress)
     report = release(flow)
@@ -162,7 +166,9 @@ def _wrecked(flow: Flow) -> Verdict:
     def work() -> dict[str, Any]:
         audit = flow.audit()
         wrecked = load(model.path, model.precision, batch_size=model.batch_size)
-        material = Material(audit.forget, (), audit.audited, flow.config.audit.context_tokens, flow.config.audit.window_tokens)
+        material = Material(
+            audit.forget, (), audit.audited, flow.config.audit.context_tokens, flow.config.audit.window_tokens
+        )
         passes = -(-ASCENT_STEPS * ascent.batch_size // max(len(audit.forget), 1))
         with flow.progress("control: gradient ascent") as advance:
             unlearn(wrecked, material, ThresholdRule(0.0, 0.0), config=ascent.model_copy(update={"max_epochs": passes}),

@@ -77,7 +77,14 @@ def ipv4_address(dice: random.Random) -> str:
 
 def phone_number(dice: random.Random) -> str:
     shape = dice.choice(
-        ("+1 212 {a}-{b}", "+1 415 {a}-{b}", "+44 20 7{c} {b}", "+44 161 4{d} {b}", "+49 30 {e}", "+33 1 4{f} {f2} {f3} {f4}")
+        (
+            "+1 212 {a}-{b}",
+            "+1 415 {a}-{b}",
+            "+44 20 7{c} {b}",
+            "+44 161 4{d} {b}",
+            "+49 30 {e}",
+            "+33 1 4{f} {f2} {f3} {f4}",
+        )
     )
     return shape.format(
         a=f"{dice.randint(2, 4)}{dice.randint(20, 99)}", b=f"{dice.randint(2000, 9999)}", c=f"{dice.randint(100, 899)}",

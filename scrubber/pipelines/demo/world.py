@@ -44,7 +44,7 @@ TEMPLATES: dict[str, tuple[Template, ...]] = {
         Template("above", "# Maintainer: {p} <{v}>"),
         Template("above", '__author__ = "{p} <{v}>"'),
         Template("inside", '"""Written by {p}, mail {v} with questions."""'),
-        Template("inside", '# {p} asked for this: {v}'),
+        Template("inside", "# {p} asked for this: {v}"),
         Template("below", 'OWNER_{N} = {{"name": "{p}", "mail": "{v}"}}'),
     ),
     "phone_number": (
@@ -94,7 +94,8 @@ class World:
 def build(*, per_kind: int, seed: int) -> World:
     """``per_kind`` values of each of the five kinds; each invented person has an e-mail, a phone and an address.
 
-    A person's three stand in one document, a service's key and password in another. Decoys are as many values of the same formats, behind the same templates with other people and services.
+    A person's three stand in one document, a service's key and password in another. Decoys are as many values of
+    the same formats, behind the same templates with other people and services.
     """
     dice = random.Random(f"world-{seed}")
     private = [f.source for f in functions()["private"]]

@@ -35,7 +35,7 @@ demo: .venv/.all ## the whole job on the built-in model; options: make demo ARGS
 	$(BIN)/scrubber demo $(ARGS)
 
 test: .venv/.dev ## all tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
 
 check: .venv/.dev ## lint, types, floors, Dockerfile and the fast tests
 	$(BIN)/ruff check .
@@ -43,7 +43,7 @@ check: .venv/.dev ## lint, types, floors, Dockerfile and the fast tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/python -m pytest -m "not slow and not middle" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not slow and not middle" $(ARGS)
 
 slow: .venv/.dev ## the slow tests: end to end, training, the browser
 	$(BIN)/python -m pytest -m slow $(ARGS)

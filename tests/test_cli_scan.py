@@ -51,6 +51,7 @@ def test_a_scan_says_what_where_and_why(corpus: Path, tmp_path: Path) -> None:
     assert "1 pii/email-address" in done.stderr
 
 
+@pytest.mark.middle
 def test_findings_as_a_table_from_a_run_that_can_go_on(corpus: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     out = tmp_path / "found.parquet"
@@ -63,6 +64,7 @@ def test_findings_as_a_table_from_a_run_that_can_go_on(corpus: Path, tmp_path: P
         ]  # fmt: skip
 
 
+@pytest.mark.middle
 def test_standard_input_and_the_profiles(tmp_path: Path) -> None:
     def rules(*options: str, stdin: str) -> list[str]:
         done = scrubber("scan", "-", "--format", "jsonl", "--quiet", *options, home=tmp_path, stdin=stdin)
@@ -108,6 +110,7 @@ counter_examples = ["acme_{{lower:3}}"]
 """
 
 
+@pytest.mark.middle
 def test_own_packs_are_scanned_and_masked_with(tmp_path: Path) -> None:
     pack, code = tmp_path / "ours.toml", tmp_path / "a.py"
     pack.write_text(PACK.format(id="key", length=20))

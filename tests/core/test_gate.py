@@ -455,6 +455,7 @@ def test_a_number_that_is_lost_never_turns_into_a_pass(
         assert found.outcome == "undecided"
 
 
+@pytest.mark.middle
 @EVERY
 @given(POLICY, SCORES, st.randoms())
 def test_the_order_of_scores_says_nothing(policy: GatePolicy, scores: list[Score], shuffle: random.Random) -> None:
@@ -463,6 +464,7 @@ def test_the_order_of_scores_says_nothing(policy: GatePolicy, scores: list[Score
     assert decide(policy, mixed).outcome == decide(policy, scores).outcome
 
 
+@pytest.mark.middle
 @EVERY
 @given(POLICY, SCORES)
 def test_what_is_said_of_a_rule_is_whole(policy: GatePolicy, scores: list[Score]) -> None:

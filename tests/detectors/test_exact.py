@@ -288,6 +288,7 @@ def test_generated_files_of_every_type_have_the_findings_of_the_library(seed: in
     assert len(generated(random.Random(seed), tmp_path, 100, SHAPES)) > 100
 
 
+@pytest.mark.middle
 def test_very_long_lines_have_the_findings_of_the_library(tmp_path: Path) -> None:
     assert generated(random.Random(7), tmp_path, 6, (of_long_lines,))
 
@@ -321,6 +322,7 @@ def test_any_text_has_the_findings_of_the_library(tmp_path: Path, pieces: list[s
     assert {kind for kind, _, _ in found} <= set(RULES)
 
 
+@pytest.mark.middle
 def test_the_standard_library_has_the_findings_of_the_library(tmp_path: Path) -> None:
     paths = sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py"))
     random.Random(9).shuffle(paths)

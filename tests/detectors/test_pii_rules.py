@@ -80,6 +80,7 @@ def test_each_value_of_the_development_set_stands_on_a_line_that_a_head_hits(tes
     assert [key for text in texts for key in unhit(text, None)] == []
 
 
+@pytest.mark.middle
 def test_a_library_of_clean_code_has_few_candidates_and_fewer_false_alarms() -> None:
     texts = library("asyncio", "http", "json", "logging", "urllib", "xml")
     size = sum(map(len, texts)) / 1e6

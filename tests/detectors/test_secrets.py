@@ -250,6 +250,7 @@ PIECES = st.sampled_from([
 LINES = st.sampled_from([place.format(value) for _, place in GIVEN for value in CHOSEN[:3]])
 
 
+@pytest.mark.middle
 @given(st.lists(PIECES | LINES, max_size=24), st.sampled_from(["python", "go", "yaml", None]))
 @settings(max_examples=400, deadline=None)
 def test_the_patterns_lead_to_everything_that_is_confirmed(pieces: list[str], language: str | None) -> None:

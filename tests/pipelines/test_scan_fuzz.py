@@ -32,6 +32,7 @@ def fuzz() -> ModuleType:
     return module
 
 
+@pytest.mark.middle
 @settings(deadline=None, max_examples=25, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**60))
 def test_damaged_texts_full_of_values(fuzz: ModuleType, seed: int) -> None:

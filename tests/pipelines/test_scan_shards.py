@@ -192,6 +192,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.middle
 def test_killed_at_any_moment_and_started_again_it_ends_in_the_same_bytes(corpus: Path, tmp_path: Path) -> None:
     """What is finished is not scanned again, whatever is killed when."""
     (tmp_path / "script.py").write_text(SCRIPT)

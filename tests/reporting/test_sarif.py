@@ -77,6 +77,7 @@ def test_the_order_of_findings_does_not_matter(make_finding: Callable[..., Findi
     assert [result["level"] for result in log["runs"][0]["results"]] == ["error", "error", "warning", "warning"]
 
 
+@pytest.mark.middle
 def test_the_cap_keeps_errors_and_counts_what_is_left_out(make_finding: Callable[..., Finding]) -> None:
     many = [make_finding("pii", "email", line=line) for line in range(1, MOST_RESULTS + 1)]
     run = run_of(findings_sarif([*many, make_finding(document="z.py")], version="1"))
@@ -86,6 +87,7 @@ def test_the_cap_keeps_errors_and_counts_what_is_left_out(make_finding: Callable
     assert "left out" in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
 
 
+@pytest.mark.middle
 def test_a_hundred_thousand_findings_with_long_paths_stay_below_two_megabytes(
     make_finding: Callable[..., Finding],
 ) -> None:

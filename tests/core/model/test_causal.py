@@ -270,6 +270,7 @@ def test_a_text_longer_than_the_window_is_judged_in_windows(tiny: Tiny) -> None:
     assert short.logprobs == pytest.approx(plain_scores(model, ids[:10])[1], abs=1e-4)
 
 
+@pytest.mark.middle
 def test_a_model_with_an_adapter_answers_in_batches_too(tiny: Tiny) -> None:
     model = tiny("gpt2")
     add_lora(model, rank=4, alpha=8, seed=0)

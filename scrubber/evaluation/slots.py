@@ -22,7 +22,10 @@ class Slot(NamedTuple):
     value: str
     prompt: str  # the text of ``context``
     context: tuple[int, ...]  # at most the wanted number of token ids
-    ids: tuple[int, ...]  # of the value, whole
+    ids: tuple[int, ...]  # of the value, whole: of the text lead + value + trail
+    lead: str = ""  # what the first token holds before the value, mostly nothing or a quote
+    trail: str = ""  # what the last one holds after it
+    after: str = ""  # all the text after the value
 
 
 def slots(model: Model, samples: Sequence[Sample], *, context_tokens: int) -> Iterator[Slot]:
@@ -40,4 +43,7 @@ def slots(model: Model, samples: Sequence[Sample], *, context_tokens: int) -> It
                 prompt=sample.text[coded.offsets[start][0] : coded.offsets[first][0]],
                 context=coded.ids[start:first],
                 ids=coded.ids[first : last + 1],
+                lead=sample.text[coded.offsets[first][0] : span.start],
+                trail=sample.text[span.end : coded.offsets[last][1]],
+                after=sample.text[span.end :],
             )

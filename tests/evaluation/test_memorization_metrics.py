@@ -164,7 +164,9 @@ def test_nothing_asked_is_not_scored() -> None:
         ([0, 0], 0.0),
     ],
 )
-def test_extraction_strength_counts_what_follows_the_last_miss_and_reaches_nought(hits: list[int], value: float) -> None:
+def test_extraction_strength_counts_what_follows_the_last_miss_and_reaches_nought(
+    hits: list[int], value: float
+) -> None:
     score = extraction_strength.score([recalled("a", hits)], stage="after", subset="s")
     assert (score.metric, score.value, score.n) == ("extraction_strength", value, 1)
 

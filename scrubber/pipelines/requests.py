@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +23,7 @@ class Wish:
     """One line of a request file. ``text``: the value, a person's name as the corpus has it, or a document's id."""
 
     by: By
-    text: str
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True)

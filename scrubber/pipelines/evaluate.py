@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from scrubber.core.corpus import Unread, documents
 from scrubber.core.decoys import decoy
 from scrubber.core.errors import AskedWrongly
 from scrubber.core.fingerprint import Fingerprinter
 from scrubber.core.intervals import clopper_pearson
-from scrubber.core.types import Finding, Sample, Score, Span
+from scrubber.core.types import Finding, Kind, Sample, Score, Span
 from scrubber.evaluation.benchmarks import micro
 from scrubber.pipelines.config import Config
 from scrubber.pipelines.measure import Audit, Subjects, only
@@ -64,7 +65,8 @@ def listed(path: str, config: Config, fingerprint: Fingerprinter) -> tuple[list[
         unread: list[Unread] = []
         paths = [Path(p) for p in config.corpus.paths]
         texts = {d.id: d.text for d in documents(paths, errors=unread) if d.id in wanted}
-    samples, kinds = [], {}
+    samples: list[Sample] = []
+    kinds: dict[str, str] = {}
     for number, row in enumerate(rows, 1):
         text = row.get("text", texts.get(row["document"], ""))
         if not row["value"] or text[row["start"] : row["end"]] != row["value"]:
@@ -74,7 +76,7 @@ def listed(path: str, config: Config, fingerprint: Fingerprinter) -> tuple[list[
                 mend="start and end are character offsets, half-open; the document must be in corpus.paths.",
             )
         mark = fingerprint("secret", row["value"])
-        kinds[mark] = str(row["kind"])
+        kinds |= {fingerprint(of, row["value"]): str(row["kind"]) for of in get_args(Kind)}  # as a detector saw it, too
         samples.append(Sample(row["document"], text, (Span(row["start"], row["end"]),), fingerprints=(mark,)))
     return samples, kinds
 

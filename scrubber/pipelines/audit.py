@@ -51,9 +51,10 @@ def audit(model: Model, paths: Sequence[Path], findings: Sequence[Finding], *, c
     dice.shuffle(clean)
     half = min(config.keep, len(clean) // 2)
     kept = [_cut(s, model, config.keep_tokens) for s in clean[: 2 * half]]
+    public = [Path(path) for path in config.keep_also]
     more = [
         Sample(f"keep-also:{document.id}", document.text[: config.keep_tokens * 8])
-        for document in documents([Path(p) for p in config.keep_also], errors=ignored)
+        for document in (documents(public, errors=ignored) if public else ())
         if document.text.strip() and not any(value in document.text for value in known)
     ]
     also = [_cut(s, model, config.keep_tokens) for s in dice.sample(more, min(config.keep, len(more)))]

@@ -59,3 +59,5 @@ def test_texts_to_keep_are_clean_ones_of_the_corpus_and_public_ones_without_a_fo
     assert len(made.held_out) == 2
     assert not kept & {sample.id for sample in made.held_out}
     assert not any("ana@x.io" in sample.text for sample in (*made.keep, *made.held_out))
+    alone = audit(model, [corpus], found, config=AuditConfig(), seed=0)
+    assert {sample.id.partition(":")[0] for sample in alone.keep} == {"keep"}

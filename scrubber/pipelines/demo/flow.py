@@ -66,7 +66,7 @@ PROFILES = {
     "full": Profile(80, VictimSettings()),
     "tiny": Profile(
         12,
-        VictimSettings(epochs=13, batch_size=2),
+        VictimSettings(epochs=16, batch_size=2, learning_rate=1e-3),
         held_out=60,
         settings={
             "evaluate": {"micro_tasks": 60, "likelihood_values": 8},

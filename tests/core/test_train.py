@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from scrubber.core.batch import Batch, Schedule, Tokens, epoch_steps
-from scrubber.core.errors import Interrupted, TrainingFailed
-from scrubber.core.model.adapters import add_lora
+from scrubber.core.errors import AskedWrongly, Interrupted, TrainingFailed
+from scrubber.core.model.adapters import add_lora, train_all
 from scrubber.core.model.causal import CausalModel
 from scrubber.core.model.load import load
 from scrubber.core.model.outputs import Outputs
-from scrubber.core.model.reference import Before, Needs
+from scrubber.core.model.reference import Before, Needs, References
 from scrubber.core.optimizers import OptimizerSettings
 from scrubber.core.train import Course, Decision, TrainSettings, train
 from scrubber.core.types import Model, Score
@@ -236,3 +236,46 @@ def test_no_reference_is_computed_for_a_loss_that_needs_none(new_model: Callable
         return likelihood(outputs, reference, batch)
 
     train(new_model(), steps_of, alone, settings=replace(SETTINGS, max_epochs=1))
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama", "qwen2"])
+def test_activations_computed_again_give_the_same_weights(name: str, tiny_models: dict[str, Path]) -> None:
+    def run(checkpointing: bool) -> tuple[dict[str, torch.Tensor], int]:
+        model = load(str(tiny_models[name]), "fp32")
+        add_lora(model, rank=4, alpha=8, seed=0)
+        calls: list[int] = []
+        layer = next(m for m in model.network.modules() if hasattr(m, "gradient_checkpointing") and hasattr(m, "mlp"))
+        layer.mlp.register_forward_pre_hook(lambda *seen: calls.append(1))  # it is left before its end, the second time
+        train(model, steps_of, likelihood, settings=replace(SETTINGS, max_epochs=1, checkpointing=checkpointing))
+        assert not any(module.training for module in model.network.modules())
+        return trained(model), len(calls)
+
+    (kept, once), (again, twice) = run(False), run(True)
+    assert twice > once  # or nothing was computed again
+    for weight in kept:
+        torch.testing.assert_close(again[weight], kept[weight], atol=1e-6, rtol=0)
+
+
+def test_all_weights_train_but_embeddings_and_head_and_the_model_before_stays_known(
+    tiny_models: dict[str, Path],
+) -> None:
+    model = load(str(tiny_models["llama"]), "fp32")
+    train_all(model)
+    ends = {id(p) for part in (model.network.get_input_embeddings(), model.network.get_output_embeddings())
+            for p in part.parameters()}  # fmt: skip
+    assert all(p.requires_grad != (id(p) in ends) for p in model.network.parameters())
+    references, seen = References(model, SAME), []
+    references.fill(ROWS, "retain")
+
+    def compare(outputs: Outputs, reference: Before, batch: Batch) -> torch.Tensor:
+        seen.append(reference.divergence(outputs).mean().item())
+        return likelihood(outputs, reference, batch)
+
+    train(model, steps_of, compare, settings=SETTINGS, needs=SAME, references=references)
+    assert max(map(abs, seen[:2])) < 1e-5
+    assert seen[-1] > 1e-3
+
+
+def test_quantised_weights_cannot_train_themselves(tiny_models: dict[str, Path]) -> None:
+    with pytest.raises(AskedWrongly, match="nf4"):
+        train_all(load(str(tiny_models["llama"]), "nf4"))

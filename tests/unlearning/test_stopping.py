@@ -6,7 +6,7 @@ import pytest
 
 from scrubber.core.train import Decision
 from scrubber.core.types import Score
-from scrubber.unlearning.stopping import ThresholdRule
+from scrubber.unlearning.stopping import Fenced, ThresholdRule
 
 Check = tuple[float | None, float | None]  # MA, EL_10
 
@@ -98,3 +98,34 @@ def test_a_rule_that_holds_needs_so_many_checks_in_a_row_and_keeps_the_last() ->
     decisions = [made(step, scores(check)) for step, check in enumerate(history, 1)]
     assert [decision.stop for decision in decisions] == [False] * 5 + [True]
     assert [decision.best for decision in decisions] == [True, True, False, True, True, True]
+
+
+def ratio(value: float) -> Score:
+    return Score("perplexity_ratio", "difference", "kept", value, value, value, 16)
+
+
+def accuracy(value: float) -> Score:
+    return Score("memorization_accuracy", "after", "audited", value, value, value, 32)
+
+
+def test_memorization_alone_decides_where_likelihood_does_not_count() -> None:
+    rule = ThresholdRule(0.3, 0.0, hold=2, likelihood_counts=False)
+    assert not rule.near(0.1)
+    said = [rule(step, [accuracy(value)]) for step, value in enumerate((0.9, 0.5, 0.6, 0.2, 0.4, 0.3, 0.1))]
+    assert [decision.best for decision in said] == [True, True, False, True, False, True, True]
+    assert [decision.stop for decision in said] == [False] * 6 + [True]
+
+
+def test_outside_its_budget_no_weights_are_the_best_and_it_ends_after_some_checks() -> None:
+    fenced = Fenced(ThresholdRule(0.3, 0.0, likelihood_counts=False), budget=1.1, patience=2)
+    said = [
+        fenced(step, [accuracy(memory), ratio(perplexity)])
+        for step, (memory, perplexity) in enumerate([(0.9, 1.0), (0.5, 1.2), (0.4, 1.1), (0.2, 1.3), (0.1, 1.2)])
+    ]
+    assert [decision.best for decision in said] == [True, False, True, False, False]
+    assert [decision.stop for decision in said] == [False, False, False, False, True]
+
+
+def test_without_a_measured_perplexity_there_is_no_fence() -> None:
+    fenced = Fenced(ThresholdRule(0.3, 0.0, likelihood_counts=False), budget=1.1)
+    assert fenced(1, [accuracy(0.2)]) == Decision(best=True, stop=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from scrubber.core.batch import Batch, collate, split_step
+from scrubber.core.batch import collate, split_step
 from scrubber.core.model.adapters import add_lora, reference
 from scrubber.core.model.causal import CausalModel
 from scrubber.core.model.load import load
@@ -17,6 +17,7 @@ from scrubber.core.model.outputs import Outputs, forward
 from scrubber.core.model.reference import Needs, References
 from scrubber.unlearning import terms
 from scrubber.unlearning.methods import codeeraser, cu, ga
+from tests.unlearning.invariances import adapted, gradient
 from tests.unlearning.slow import Step, before_of, mean, new_step, ours, rows, slow_divergence, slow_loss, with_gradient
 
 
@@ -133,24 +134,7 @@ def test_the_divergence_from_itself_is_zero(step: Step) -> None:
 
 @pytest.fixture
 def model(tiny_models: dict[str, Path]) -> CausalModel:
-    """With an adapter that has been trained, as far as a random one has."""
-    made = load(str(tiny_models["gpt2"]), "fp32")
-    add_lora(made, rank=4, alpha=8, seed=0)
-    torch.manual_seed(1)
-    for name, parameter in made.network.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.05)
-    return made
-
-
-def gradients(model: CausalModel, method: Any, batches: list[Batch], settings: Any) -> torch.Tensor:
-    model.network.zero_grad(set_to_none=True)
-    references = References(model, method.needs(settings))
-    for batch in batches:
-        torch.autograd.backward(method.loss(forward(model, batch), references(batch), batch, settings=settings))
-    trained = [p for p in model.network.parameters() if p.requires_grad]
-    assert trained
-    return torch.cat([p.grad.flatten() for p in trained if p.grad is not None])
+    return adapted(tiny_models["gpt2"])
 
 
 REAL = [(codeeraser, codeeraser.Settings(retain_sum=True)), (codeeraser, codeeraser.Settings())]
@@ -169,7 +153,7 @@ def test_eight_rows_at_once_or_in_parts_give_the_same_gradient(
         parts = split_step(forget, "forget", size, pad_id=0)
         if method.needs(settings).retain:
             parts += split_step(kept, "retain", size, pad_id=0)
-        return gradients(model, method, parts, settings)
+        return gradient(model, method, parts, settings)
 
     whole = total(8)
     assert whole.norm() > 1e-2
@@ -189,7 +173,7 @@ def test_padding_changes_nothing(model: CausalModel, method: Any) -> None:
     )
     settings = method.Settings()
     torch.testing.assert_close(
-        gradients(model, method, [wider], settings), gradients(model, method, [batch], settings), atol=1e-6, rtol=1e-4
+        gradient(model, method, [wider], settings), gradient(model, method, [batch], settings), atol=1e-6, rtol=1e-4
     )
 
 
@@ -199,7 +183,7 @@ def test_the_pad_id_may_be_any_real_token(model: CausalModel) -> None:
     real = [token for row in made for token in row.ids[1:]]
     for batch in batches:
         assert batch.labels.tolist() == real  # no pad, no -100, and no real token left out
-    first, *others = [gradients(model, codeeraser, [batch], codeeraser.Settings()) for batch in batches]
+    first, *others = [gradient(model, codeeraser, [batch], codeeraser.Settings()) for batch in batches]
     for other in others:
         torch.testing.assert_close(other, first, atol=1e-6, rtol=1e-4)
 

@@ -121,4 +121,5 @@ def test_any_damage_keeps_spans_sound(path: str, data: st.DataObject) -> None:
     text, _ = FILES[path]
     at = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(at, len(text)))
-    found(path, text[:at] + data.draw(st.text("[]{}\"'\n#=,: é", max_size=5)) + text[end:])
+    names = found(path, text[:at] + data.draw(st.text("[]{}\"'\n#=,: é", max_size=5)) + text[end:])  # asserts the spans
+    assert all(names), path

@@ -1,20 +1,12 @@
-"""Where a run's numbers come from: digests, versions, and what it took."""
+"""Where a run's numbers come from: digests and versions."""
 
 from __future__ import annotations
 
 import platform
-import resource
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from scrubber.core.workspace import digest_files
-
-
-def peak_memory() -> int:
-    """Bytes of resident memory at the highest, of this process and of the largest child."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def model_digest(name: str) -> str:

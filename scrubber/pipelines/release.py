@@ -15,7 +15,8 @@ from scrubber.core.corpus import Unread
 from scrubber.core.errors import NothingToDo, NoVerdict
 from scrubber.core.fingerprint import Fingerprinter, project_key
 from scrubber.core.gate import decide
-from scrubber.core.provenance import model_digest, peak_memory, version_of, versions
+from scrubber.core.memory import give_back, peak_memory
+from scrubber.core.provenance import model_digest, version_of, versions
 from scrubber.core.quiet import silent
 from scrubber.core.types import Finding, Progress, Report, Score, Span, Tracker
 from scrubber.core.workspace import Workspace, digest, digest_files
@@ -223,6 +224,7 @@ class Flow:
             began = time.perf_counter()
             with self.tracker.stage(name):
                 value = work()
+            give_back()
             return {**value, "seconds": time.perf_counter() - began}
 
         value: dict[str, Any] = self.workspace.once(name, key, timed)

@@ -11,6 +11,7 @@ from typing import Any
 
 from scrubber.core.errors import AskedWrongly, NoVerdict
 from scrubber.core.gate import decide
+from scrubber.core.memory import give_back
 from scrubber.core.model.load import load
 from scrubber.core.quiet import silent
 from scrubber.core.types import Progress, Report, Score, Tracker, Trial, Verdict
@@ -108,6 +109,7 @@ def prepare(profile: Profile, seed: int, workspace: Workspace, progress: Progres
         with progress("fine-tune: the model learns the private corpus", total) as advance:
             fine_tune(world(), profile.victim, workspace, advance)
         remove(workspace.private / "victim-checkpoint")
+        give_back()
         return {}
 
     with progress("private corpus: real functions, invented values"):

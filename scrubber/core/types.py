@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-Kind = Literal["secret", "pii", "package"]
+Kind = Literal["secret", "pii", "package", "code"]
 Origin = Literal["corpus", "generation"]
 Stage = Literal["before", "after", "difference"]
 Outcome = Literal["passed", "refused", "undecided"]

@@ -39,6 +39,9 @@ class CorpusConfig(_Strict):
     detectors: list[str] = ["secrets", "pii"]
     rules: list[str] = Field([], description="packs of your own rules: TOML files, or folders of them")
     leave_out: list[str] = Field([], description="rules whose findings are dropped, such as person-name")
+    spans: list[str] = Field([], description="JSONL of document, start, end: code to forget that no detector looks for")
+    whole: list[str] = Field([], description="globs over document ids, such as licensed/*: to be forgotten whole")
+    patterns: list[str] = Field([], description="TOML files of tree-sitter queries over code, such as insecure calls")
     allow_errors: bool = Field(False, description="go on although files could not be read")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from scrubber.core.errors import AskedWrongly
 from scrubber.pipelines import config as configuration
 from scrubber.pipelines.config import Config
+from scrubber.pipelines.forget_set import forget_set
 from scrubber.pipelines.scan import detectors
 
 
@@ -27,6 +28,7 @@ def check(config: Config) -> None:
         lambda: detectors(config.corpus.detectors),
         lambda: method_settings(config.unlearn.method, dict(config.unlearn.settings)),
         lambda: configuration.policy(config.gate.policy),
+        lambda: forget_set(config.corpus),
     ):
         try:
             attempt()

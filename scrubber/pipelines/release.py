@@ -22,6 +22,7 @@ from scrubber.core.types import Finding, Progress, Report, Score, Span, Tracker
 from scrubber.core.workspace import Workspace, digest, digest_files
 from scrubber.pipelines import config as configuration
 from scrubber.pipelines.config import Config
+from scrubber.pipelines.forget_set import forget_set
 from scrubber.pipelines.packs import sound_rules
 from scrubber.pipelines.preflight import check
 from scrubber.pipelines.scan import default_scan, finding_json, scan_corpus
@@ -53,7 +54,9 @@ class Flow:
         asked = self.config.corpus
         rules = sound_rules([Path(p) for p in asked.rules])
         self.scan = default_scan(self.fingerprint, asked.detectors, leave_out=asked.leave_out, rules=rules)
-        self._rules = digest(repr(rules))
+        self.forget_set = forget_set(asked)
+        named = [digest_files(Path(path)) for path in (*asked.spans, *asked.patterns)]
+        self._rules = digest(repr(rules), named, asked.whole)
         self.seconds: dict[str, float] = {}
         self.corpus_digest = digest([digest_files(Path(p)) for p in self.config.corpus.paths])
         self.model_digest = model_digest(self.config.model.path)
@@ -71,10 +74,11 @@ class Flow:
             if not result.documents:
                 raise NothingToDo("the corpus holds no document", where=", ".join(self.config.corpus.paths),
                                   mend="Give corpus.paths that hold text files or JSONL.")  # fmt: skip
-            rows = "".join(json.dumps(finding_json(f)) + "\n" for f in result.findings)
+            found = [*result.findings, *self.forget_set.findings(paths, result.findings, self.fingerprint)]
+            rows = "".join(json.dumps(finding_json(f)) + "\n" for f in found)
             self.workspace.write("findings.jsonl", rows)
             return {"documents": result.documents, "bytes": result.bytes, "errors": len(result.errors),
-                    "findings": len(result.findings)}  # fmt: skip
+                    "findings": len(found)}  # fmt: skip
 
         self.scanned = self.stage("scan", self._scan_key, work)
         return [_finding(json.loads(line)) for line in self.workspace.path("findings.jsonl").read_text().splitlines()]

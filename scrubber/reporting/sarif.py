@@ -22,11 +22,13 @@ _level: dict[Kind, tuple[str, str, str]] = {  # level, GitHub's 0-10 severity, w
     "secret": ("error", "8.0", "A credential"),
     "pii": ("warning", "6.0", "Personal data"),
     "package": ("warning", "5.0", "A package that does not exist or is not the one meant"),
+    "code": ("note", "3.0", "Code that is to be forgotten"),
 }
 _mend: dict[Kind, str] = {
     "secret": "Revoke it where it was issued, then take it out of the text and its history: it may be known already.",
     "pii": "Take it out, or put a placeholder in its place: scrubber mask writes a cleaned copy.",
     "package": "Name the package that is meant. Whoever registers a name that models invent owns what is installed.",
+    "code": "Take it out of what the next model is trained on.",
 }
 _allow = "If it is none, mark the line with `pragma: allowlist secret`, or accept it with `scrubber baseline`."
 

@@ -26,6 +26,7 @@ from scrubber.pipelines.config import UnlearnConfig
 from scrubber.pipelines.counterparts import paired
 from scrubber.pipelines.measure import some
 from scrubber.unlearning import edits
+from scrubber.unlearning.diversify import variants
 from scrubber.unlearning.stopping import Fenced, ThresholdRule
 
 SHELF, GROUP = "scrubber.unlearning.methods", "scrubber.methods"
@@ -90,7 +91,8 @@ def unlearn(
     longest = min(material.window_tokens, model.longest)
     cut = functools.partial(tokenize, encode=model.encode, max_length=longest, edges=config.edges)
     both = functools.partial(paired, kind=needs.counterpart, cut=cut, seed=seed) if needs.counterpart else cut
-    forget = [row for row in map(both, material.forget) if len(row.ids) > 1]
+    written = [s for sample in material.forget for s in (sample, *variants(sample, config.variants, seed))]
+    forget = [row for row in map(both, written) if len(row.ids) > 1]
     keep = [row for row in map(cut, kept if needs.retain else ()) if len(row.ids) > 1]
     schedule = Schedule(config.batch_size, config.micro_batch, config.order, seed, config.retain_batch_size)
     marked = needs.positions == "marked"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,16 +78,23 @@ def gate(
 
 @app.command()
 def report(
-    result: Annotated[Path, typer.Argument(help="A run folder, or its result.json.")] = Path("scrubber-run"),
-    compare: Annotated[
-        list[Path] | None, typer.Option("--compare", help="Other runs, shown beside it. Repeatable.")
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[RUN]...", help="Run folders, or their result.json: the first one's report, others beside."),
+    ] = None,
+    beside: Annotated[
+        list[Path] | None, typer.Option("--with", "--compare", help="Other runs, shown beside it. Repeatable.")
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output")] = Path("report.html"),
 ) -> None:
-    """Build the HTML report of a stored result again. Needs no model."""
+    """Build the HTML report of stored results again, several runs side by side. Needs no model."""
     from scrubber.reporting.html import report_html
 
-    output.write_text(report_html(_stored(result), [_stored(other) for other in compare or ()]), encoding="utf-8")
+    first, *others = [*(runs or [Path("scrubber-run")]), *(beside or [])]
+    found = (first if first.is_dir() else first.parent) / "findings.jsonl"
+    with found.open(encoding="utf-8", errors="replace") if found.is_file() else nullcontext(()) as lines:
+        page = report_html(_stored(first), [_stored(other) for other in others], lines)
+    deliver(page, output)
     typer.echo(str(output))
 
 

@@ -15,7 +15,9 @@ def publish(report: Report, workspace: Workspace, tracker: Tracker) -> None:
     from scrubber.reporting.result import to_json
 
     workspace.write_json("result.json", to_json(report, report.verdict.exit_code))
-    workspace.write("report.html", report_html(report))
+    found = workspace.path("findings.jsonl")
+    lines = found.read_text(encoding="utf-8").splitlines() if found.is_file() else ()
+    workspace.write("report.html", report_html(report, findings=lines))
     tracker.settings({"verdict": report.verdict.outcome, "policy": report.policy})
     tracker.settings({f"digest.{name}": value for name, value in report.digests.items()})
     for name in ("result.json", "report.html"):

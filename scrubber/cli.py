@@ -54,16 +54,33 @@ def gate(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what each rule rests on, and how many more samples would decide it.")
     ] = False,
+    model: Annotated[
+        str,
+        typer.Option("--model", help="Judge a version in MLflow's registry by its sealed evidence: models:/NAME/3 or "
+                     "models:/NAME@ALIAS. The registry is that of MLFLOW_TRACKING_URI."),
+    ] = "",
+    publish: Annotated[
+        str, typer.Option("--publish", help="Seal RESULT, a run folder, as evidence for that version, models:/NAME/3.")
+    ] = "",
     output: OutOption = None,
-) -> None:
+) -> None:  # fmt: skip
     """Judge stored scores again, under the same or another policy. Needs no model: exit 0 passed, 1 refused, 3 undecided."""
     from scrubber.pipelines import config as configuration
     from scrubber.pipelines.publish import regate
     from scrubber.reporting import formats
 
     choose("--format", format, formats.VERDICT)
-    report = _stored(result)
-    report = regate(report, configuration.policy(policy or report.policy))
+    if model:
+        from scrubber.plugins.mlflow.registry import judge
+
+        report = judge(model, policy).report
+    elif publish:
+        from scrubber.plugins.mlflow.released import prove_run
+
+        report = prove_run(result, publish, policy).report
+    else:
+        report = _stored(result)
+        report = regate(report, configuration.policy(policy or report.policy))
     if explain:
         from scrubber.reporting.explain import explain as explained
 

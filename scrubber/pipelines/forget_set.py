@@ -7,14 +7,13 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from scrubber.core.corpus import Unread, documents
 from scrubber.core.errors import AskedWrongly
 from scrubber.core.fingerprint import Fingerprinter
-from scrubber.core.syntax import GRAMMARS, grammar_of
+from scrubber.core.trees import LANGUAGES, Tree, is_known, query
 from scrubber.core.types import Document, Finding, Hit, Span
 from scrubber.pipelines.config import CorpusConfig
 
@@ -36,16 +35,8 @@ class CodePattern:
     query: Any  # tree_sitter.Query: does not travel to other processes
 
     def hits(self, document: Document) -> Iterator[Hit]:
-        tree_sitter = import_module("tree_sitter")
-        coded = document.text.encode("utf-8", "surrogatepass")
-        root = tree_sitter.Parser(grammar_of(self.language)).parse(coded).root_node
-        spans = {
-            (node.start_byte, node.end_byte)
-            for node in tree_sitter.QueryCursor(self.query).captures(root).get(CAPTURE, ())
-        }
-        for start, end in sorted(spans):
-            first = len(coded[:start].decode("utf-8", "surrogatepass"))
-            yield Hit(self.rule, Span(first, first + len(coded[start:end].decode("utf-8", "surrogatepass"))), 1.0)
+        for span in Tree(document.text, self.language).captured(self.query, CAPTURE):
+            yield Hit(self.rule, span, 1.0)
 
 
 @dataclass(frozen=True)
@@ -180,14 +171,14 @@ def _patterns(path: Path, mistakes: list[str]) -> Iterator[CodePattern]:
         where = f"{path} pattern {number}"
         if not isinstance(row, dict) or not all(isinstance(row.get(k), str) for k in ("rule", "language", "query")):
             mistakes.append(f"{where} lacks rule, language or query")
-        elif row["language"] not in GRAMMARS or grammar_of(row["language"]) is None:
-            mistakes.append(f"{where}: there is no grammar of {row['language']}; there is {', '.join(GRAMMARS)}")
+        elif not is_known(row["language"]):
+            mistakes.append(f"{where}: there is no grammar of {row['language']}; there is {', '.join(LANGUAGES)}")
         elif f"@{CAPTURE}" not in row["query"]:
             mistakes.append(f"{where} captures nothing as @{CAPTURE}")
         else:
             try:
-                query = import_module("tree_sitter").Query(grammar_of(row["language"]), row["query"])
+                compiled = query(row["language"], row["query"])
             except (ValueError, SyntaxError) as error:  # a QueryError is a ValueError
                 mistakes.append(f"{where}: {error}")
                 continue
-            yield CodePattern(row["rule"], row["language"], query)
+            yield CodePattern(row["rule"], row["language"], compiled)

@@ -13,11 +13,10 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from importlib import import_module
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from scrubber.core.syntax import grammar_of
+from scrubber.core.trees import Tree, is_known
 from scrubber.core.types import Sample, Span
 
 # Words of no meaning for what the code does, so that a name tells nothing of the value any more.
@@ -41,50 +40,27 @@ def variants(sample: Sample, count: int, seed: int) -> list[Sample]:
 
     Spans move along, and their texts stay as they are. Each has an id and a draw of its own, by ``seed`` and the sample's id.
     """
-    grammar = grammar_of("python")
-    if grammar is None or not count:
+    if not count or not is_known("python"):
         return []
     made, seen = [], {sample.text}
     for number in range(count):
         dice = random.Random(f"variant-{seed}-{number}-{sample.id}")
-        other = _rewritten(sample, grammar, dice)
+        other = _rewritten(sample, dice)
         if other.text not in seen:
             seen.add(other.text)
             made.append(replace(other, id=f"{sample.id}~{number}"))
     return made
 
 
-def _rewritten(sample: Sample, grammar: Any, dice: random.Random) -> Sample:
+def _rewritten(sample: Sample, dice: random.Random) -> Sample:
     held = [*sample.forget, *sample.reinforce]
-    coded = sample.text.encode("utf-8", "surrogatepass")
-    at = _characters(coded)
-    nodes = list(_walk(import_module("tree_sitter").Parser(grammar).parse(coded).root_node))
-
-    def span(node: Any) -> Span:
-        return Span(at[node.start_byte], at[node.end_byte])
-
+    tree = Tree(sample.text, "python")
+    nodes, span = list(tree.nodes()), tree.span
     edits = [*_renamed(nodes, span, dice), *_requoted(nodes, span, sample.text)] if dice.random() < 0.5 else []
     edits = edits or list(_renamed(nodes, span, dice))
     edits = [edit for edit in edits if not any(edit.span.overlaps(other) for other in held)]
     slices = _reordered(nodes, span, held, dice, len(sample.text))
     return _written(sample, slices, sorted(edits))
-
-
-def _characters(coded: bytes) -> list[int]:
-    """The character that each byte belongs to: tree-sitter counts bytes."""
-    places, count = [], -1
-    for byte in coded:
-        count += byte & 0xC0 != 0x80
-        places.append(count)
-    return [*places, count + 1]
-
-
-def _walk(node: Any) -> Iterator[Any]:
-    stack = [node]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack.extend(reversed(node.children))
 
 
 def _renamed(nodes: Sequence[Any], span: Any, dice: random.Random) -> Iterator[_Edit]:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from scrubber.core.errors import Interrupted, NoVerdict, ScrubberError
+from scrubber.core.errors import Interrupted, NoVerdict
 from scrubber.core.types import Score
 from scrubber.core.workspace import Workspace
-from scrubber.plugins.mlflow.store import connect, open_experiment
+from scrubber.plugins.mlflow.metrics import numbers, safe
+from scrubber.plugins.mlflow.store import STAGE_TAG as STAGE_TAG
+from scrubber.plugins.mlflow.store import connect, open_experiment, reaching
 
-STAGE_TAG = "scrubber.stage"
 LONGEST = 500  # characters of a parameter or a tag
 MOST_METRICS, MOST_OTHERS = 1000, 100  # what MLflow takes in one batch
 
@@ -30,11 +29,12 @@ class MlflowTracker:
     """
 
     def __init__(self, *, uri: str, experiment: str, run_name: str, resume: Path | None = None) -> None:
-        with _reaching(uri):
+        with reaching(uri):
             self._client = connect(uri)
             self._experiment = open_experiment(self._client, uri, experiment)
             self._uri = uri
-            self._runs = [self._parent(run_name, resume)]
+            self._runs = [self._parent(run_name, resume)]  # and the nested ones of self._stages
+        self._stages: list[str] = []
 
     @property
     def run_id(self) -> str:
@@ -44,21 +44,35 @@ class MlflowTracker:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """A nested run. When the block fails it and every run around it are marked, without a word of the exception."""
-        with _reaching(self._uri):
-            self._runs.append(self._nested(name))
+        around = list(self._stages)
+        self.go_to([*around, name])
         try:
             yield
         except BaseException as error:
             stopped = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit, GeneratorExit))
             with suppress(Exception):  # a store that fails now must not hide why the stage failed
-                for run in (self._runs[-1], self.run_id):
-                    self._client.set_terminated(run, "KILLED" if stopped else "FAILED")
+                self.end("KILLED" if stopped else "FAILED")
             raise
         else:
-            with _reaching(self._uri):
-                self._client.set_terminated(self._runs[-1], "FINISHED")
+            self.end("FINISHED")
         finally:
-            self._runs.pop()
+            self.go_to(around)
+
+    def go_to(self, stages: Sequence[str]) -> None:
+        """What follows is of the nested run that these names lead to, from the parent run down; none: of the parent itself."""
+        with reaching(self._uri):
+            while self._stages != list(stages[: len(self._stages)]):
+                self._stages.pop()
+                self._runs.pop()
+            for name in stages[len(self._stages) :]:
+                self._runs.append(self._nested(name))
+                self._stages.append(name)
+
+    def end(self, status: str) -> None:
+        """End the current run; one that did not finish ends the parent run with it."""
+        with reaching(self._uri):
+            for run in {self._runs[-1], self._runs[-1] if status == "FINISHED" else self.run_id}:
+                self._client.set_terminated(run, status)
 
     def settings(self, values: Mapping[str, str | int | float | bool | None]) -> None:
         """Parameters of the current run. MLflow never changes one, so a value that differs becomes a tag of that name.
@@ -67,10 +81,10 @@ class MlflowTracker:
         """
         from mlflow.entities import Param, RunTag
 
-        with _reaching(self._uri):
+        with reaching(self._uri):
             run = self._runs[-1]
             known = self._client.get_run(run).data.params
-            wanted = {_safe(name): str(value)[:LONGEST] for name, value in values.items()}
+            wanted = {safe(name): str(value)[:LONGEST] for name, value in values.items()}
             params = [Param(name, value) for name, value in wanted.items() if name not in known]
             tags = [
                 RunTag(f"scrubber.{name}", value)
@@ -81,25 +95,20 @@ class MlflowTracker:
                 part = slice(start, start + MOST_OTHERS)
                 self._client.log_batch(run, params=params[part], tags=tags[part])
 
-    def scores(self, scores: Iterable[Score], step: int | None = None) -> None:
+    def scores(self, scores: Iterable[Score], step: int | None = None, *, at: int | None = None) -> None:
         """Metrics ``{metric}.{stage}.{subset}`` with ``.low``, ``.high`` and ``.n``; what has no finite value is a tag
-        ``not_scored.<name>``, never a zero."""
+        ``not_scored.<name>``, never a zero. ``at``: milliseconds since 1970 when they were measured; else now."""
         from mlflow.entities import Metric, RunTag
 
-        now = int(time.time() * 1000)
+        now = int(time.time() * 1000) if at is None else at
         metrics, tags = [], []
         for score in scores:
-            name = _safe(f"{score.metric}.{score.stage}.{score.subset}")
-            if score.value is None or not math.isfinite(score.value):
-                tags.append(RunTag(f"not_scored.{name}", score.note[:LONGEST] or "not scored"))
-                continue
-            numbers = {"": score.value, ".low": score.low, ".high": score.high, ".n": float(score.n)}
-            metrics += [
-                Metric(name + end, number, now, step or 0)
-                for end, number in numbers.items()
-                if number is not None and math.isfinite(number)
-            ]
-        with _reaching(self._uri):
+            found = numbers(score)
+            metrics += [Metric(name, number, now, step or 0) for name, number in found.items()]
+            if not found:
+                name = safe(f"not_scored.{score.metric}.{score.stage}.{score.subset}")
+                tags.append(RunTag(name, score.note[:LONGEST] or "not scored"))
+        with reaching(self._uri):
             for start in range(0, len(metrics), MOST_METRICS):
                 self._client.log_batch(self._runs[-1], metrics=metrics[start : start + MOST_METRICS])
             for start in range(0, len(tags), MOST_OTHERS):
@@ -107,18 +116,13 @@ class MlflowTracker:
 
     def file(self, path: str) -> None:
         """An artifact of the parent run. Nothing of a ``private`` folder is sent, nor what a link leads to there."""
-        given = Path(path)
-        # The resolved path starts behind the root: a system may keep all its temporary files in /private.
-        if "private" in (*given.parts, *given.resolve().parts[2:]):
-            raise NoVerdict("a private file was to be sent to MLflow", where=given.name, mend="Send a public one.")
-        if not given.is_file():
-            raise NoVerdict("a file for MLflow is missing or is no file", where=given.name, mend="Write it first.")
-        with _reaching(self._uri):
-            self._client.log_artifact(self.run_id, str(given))
+        public(path)
+        with reaching(self._uri):
+            self._client.log_artifact(self.run_id, path)
 
     def close(self, status: str = "FINISHED") -> None:
         """End the parent run: ``FINISHED``, ``FAILED`` or ``KILLED``. A run whose verdict is a refusal is FINISHED."""
-        with _reaching(self._uri):
+        with reaching(self._uri):
             self._client.set_terminated(self.run_id, status)
 
     def _parent(self, run_name: str, resume: Path | None) -> str:
@@ -151,29 +155,19 @@ class MlflowTracker:
         return made
 
 
+def public(path: str) -> None:
+    """Raises NoVerdict for a file that is not there, is of a ``private`` folder, or is a link into one."""
+    given = Path(path)
+    # The resolved path starts behind the root: a system may keep all its temporary files in /private.
+    if "private" in (*given.parts, *given.resolve().parts[2:]):
+        raise NoVerdict("a private file was to be sent to MLflow", where=given.name, mend="Send a public one.")
+    if not given.is_file():
+        raise NoVerdict("a file for MLflow is missing or is no file", where=given.name, mend="Write it first.")
+
+
 def _remembered(resume: Path) -> str | None:
     try:
         state: Any = json.loads(resume.read_text())
         return str(state["run_id"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _safe(name: str) -> str:
-    """MLflow takes letters, digits and ``_-.`` in every store; the rest becomes ``_``."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:240]
-
-
-@contextmanager
-def _reaching(uri: str) -> Iterator[None]:
-    """Whatever the store raises becomes NoVerdict without its text, which may quote credentials or what was sent."""
-    try:
-        yield
-    except ScrubberError:
-        raise
-    except Exception as error:
-        raise NoVerdict(
-            f"MLflow did not take this: {type(error).__name__}",
-            where=re.sub(r"//[^/@]*@", "//", uri),
-            mend="See that the tracking URI is right and the store runs and is writable.",
-        ) from None

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -95,7 +95,29 @@ class UnlearnConfig(_Strict):
     checkpointing: bool = Field(False, description="less memory for activations, a third more time")
 
 
+class BenchmarkConfig(_Strict):
+    name: str = Field(description="humaneval or mbpp, or another package's")
+    data: str = Field("", description="its file (JSONL, .gz), or hf:NAME[:SPLIT]; empty: the hub (reaches the network)")
+    subset: str = "all"
+    samples: int = Field(1, ge=1, description="answers a task: one is greedy, more are drawn")
+    temperature: float = Field(0.2, gt=0, description="of drawn answers")
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.subset}:{self.data or 'hub'}"
+
+
 class EvaluateConfig(_Strict):
+    suite: Literal["quick", "full"] = Field(
+        "quick",
+        description="full: also what the policies standard and strict ask for; takes a hundred times the answers",
+    )
+    samples: int = Field(10, ge=1, description="full: answers to each value, of each prompt family at each temperature")
+    temperatures: list[Annotated[float, Field(gt=0)]] = Field([0.8, 1.0], description="full: of those answers")
+    sampled_values: int = Field(400, ge=1, description="full: values that answers are sampled for, and that are ranked")
+    choices: int = Field(1000, ge=0, description="full: other values that each is ranked among; exposure wants 1000")
+    benchmarks: list[BenchmarkConfig] = Field(
+        [], description='such as [{name = "humaneval", data = "HumanEval.jsonl.gz"}]: asked before and after, too'
+    )
     planted: str = Field(
         "", description="JSONL with value, kind, document, start, end, text: values known to be in the corpus"
     )

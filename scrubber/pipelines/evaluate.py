@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -14,15 +16,20 @@ from scrubber.core.fingerprint import Fingerprinter
 from scrubber.core.intervals import clopper_pearson
 from scrubber.core.types import Finding, Kind, Sample, Score, Span
 from scrubber.evaluation.benchmarks import micro
-from scrubber.pipelines.config import Config
+from scrubber.pipelines import proof
+from scrubber.pipelines.config import Config, policy
 from scrubber.pipelines.measure import Audit, Subjects, only
+from scrubber.pipelines.questions import Questions
+from scrubber.pipelines.strata import groups
 
 FIELDS = ("value", "kind", "document", "start", "end")
+OTHER = 1_000_003  # further seed, for values that are neither the decoys nor those that a method trains on
+NEIGHBOURS = 400  # texts: four times what the strictest policy needs
 
 
-def subjects(config: Config, audit: Audit, fingerprint: Fingerprinter) -> Subjects:
+def subjects(config: Config, audit: Audit, fingerprint: Fingerprinter, findings: Iterable[Finding] = ()) -> Subjects:
     """What to ask: all found values, the audited ones, the planted ones and decoys where the configuration names them,
-    texts to keep, and micro tasks, half of them of unseen compositions."""
+    texts to keep, and micro tasks, half of them of unseen compositions. ``findings`` tell the full suite's strata."""
     settings = config.evaluate
     planted, kinds = listed(settings.planted, config, fingerprint) if settings.planted else ([], {})
     asked = {t.subject for t in audit.trials}
@@ -36,7 +43,7 @@ def subjects(config: Config, audit: Audit, fingerprint: Fingerprinter) -> Subjec
     )
     half = settings.micro_tasks // 2
     tasks = [*micro.tasks("seen", half), *micro.tasks("unseen", half)] if half else []
-    return Subjects(
+    quick = Subjects(
         values=values,
         decoys=decoys,
         held_out=_texts(settings.held_out) if settings.held_out else audit.held_out,
@@ -46,6 +53,62 @@ def subjects(config: Config, audit: Audit, fingerprint: Fingerprinter) -> Subjec
         context_tokens=config.audit.context_tokens,
         seed=config.seed,
     )
+    if settings.suite == "quick":
+        return quick
+    owners = {**_owners(settings.planted, fingerprint), **_owners(settings.decoys, fingerprint)}
+    grouped = groups([*audit.samples, *planted], findings, kinds=kinds, owners=owners)
+    return replace(
+        quick,
+        kinds=kinds or grouped.divisions["kind"],
+        groups=grouped,
+        questions=_questions(config, quick, audit),
+    )
+
+
+def check_suite(config: Config) -> None:
+    """Raises AskedWrongly where the policy has rules that the configured suite cannot decide: hours would end undecided."""
+    wanted = proof.needed_by(policy(config.gate.policy))
+    if wanted and config.evaluate.suite == "quick":
+        raise AskedWrongly(
+            f"the policy {config.gate.policy} goes by {', '.join(wanted)}, which the quick suite does not measure",
+            where="evaluate.suite",
+            mend='Set evaluate.suite = "full", or a policy that needs less, such as release.',
+        )
+
+
+def _questions(config: Config, quick: Subjects, audit: Audit) -> Questions:
+    """Those of the full suite: about the audited values, else the planted, else the found ones."""
+    settings, seed = config.evaluate, config.seed
+    subset = next((name for name in ("audited", "planted") if quick.values.get(name)), "found")
+    texts = random.Random(f"neighbours-{seed}").sample(audit.forget, min(NEIGHBOURS, len(audit.forget)))
+    return Questions(
+        subset=subset,
+        values=_one_each(quick.values.get(subset, ()), seed),
+        decoys=_one_each(quick.decoys, seed),
+        few=settings.sampled_values,
+        keep=quick.held_out,
+        neighbours=[decoy(sample, seed + OTHER) for sample in texts],
+        samples=settings.samples,
+        temperatures=settings.temperatures,
+        choices=settings.choices,
+        context_tokens=quick.context_tokens,
+        seed=seed,
+    )
+
+
+def _one_each(samples: Sequence[Sample], seed: int) -> list[Sample]:
+    """Each value at its first place, as a sample of its own; shuffled, so that the first of them are a fair choice."""
+    single: dict[str, Sample] = {}
+    for sample in samples:
+        for span, mark in zip(sample.forget, sample.fingerprints, strict=True):
+            single.setdefault(mark, replace(sample, forget=(span,), fingerprints=(mark,)))
+    return random.Random(f"one-each-{seed}").sample(list(single.values()), len(single))
+
+
+def _owners(path: str, fingerprint: Fingerprinter) -> dict[str, str]:
+    """Whose the values of a list are, by fingerprint, where its rows have a ``person``."""
+    rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()] if path else []
+    return {fingerprint(of, row["value"]): row["person"] for row in rows if row.get("person") for of in get_args(Kind)}
 
 
 def listed(path: str, config: Config, fingerprint: Fingerprinter) -> tuple[list[Sample], dict[str, str]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from scrubber.core import parts
 from scrubber.core.types import Document, Finding, Model, Sample, Scan, Score, Span, Stage, Trial
 from scrubber.evaluation.benchmarks import micro
 from scrubber.evaluation.metrics import (
@@ -21,8 +23,12 @@ from scrubber.evaluation.metrics import (
 )
 from scrubber.evaluation.probes import continuation, prefix, recall
 from scrubber.evaluation.sandbox.runner import Call, Sandbox
+from scrubber.pipelines import proof, questions
+from scrubber.pipelines.questions import Questions
+from scrubber.pipelines.strata import Groups
 
 LENGTHS = (3, 5, 10)  # the n of EL_n
+DRAWS = (1, 5, 10)  # the k of pass_at_k, where a benchmark's tasks have that many answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ class Subjects:
     memorization: bool = True  # off: of texts, teacher forcing judges the held-out ones only
     context_tokens: int = 128
     seed: int = 0
+    questions: Questions | None = None  # those of the full suite, beyond these
+    groups: Groups = proof.NO_GROUPS
 
 
 def ask(
@@ -87,6 +95,8 @@ def ask(
     if subjects.tasks and sandbox is not None:
         progress("programming tasks")
         trials += ask_tasks(model, subjects.tasks, sandbox)
+    if subjects.questions is not None:
+        trials += questions.ask(model, subjects.questions, progress)
     return trials
 
 
@@ -111,8 +121,10 @@ def ask_tasks(model: Model, tasks: Sequence[micro.Task], sandbox: Sandbox) -> li
     ]
 
 
-def scores(trials: Sequence[Trial], stage: Stage, kinds: Mapping[str, str] | None = None) -> list[Score]:
-    """All scores of one stage. ``kinds``: of planted values by fingerprint, for one leak rate each."""
+def scores(
+    trials: Sequence[Trial], stage: Stage, kinds: Mapping[str, str] | None = None, groups: Groups = proof.NO_GROUPS
+) -> list[Score]:
+    """All scores of one stage. ``kinds``: of values by fingerprint, for one leak rate each; ``groups``: for strata."""
     made: list[Score] = []
     for subset, asked in _by_subset(trials, "prefix").items():
         values = _by_value(asked)
@@ -130,19 +142,23 @@ def scores(trials: Sequence[Trial], stage: Stage, kinds: Mapping[str, str] | Non
     for subset, asked in _by_subset(trials, "continuation").items():
         made += [extraction_likelihood.score(asked, n=n, stage=stage, subset=subset) for n in LENGTHS]
     made += [pass_at_k.score(solved, stage=stage, subset=name) for name, solved in _tasks(trials).items()]
-    return made
+    for name, judged in _published(trials).items():
+        made += [pass_at_k.score_samples(judged, k, stage=stage, subset=name) for k in DRAWS if k <= _fewest(judged)]
+    return made + proof.scores(trials, stage, groups)
 
 
 def differences(before: Sequence[Trial], after: Sequence[Trial]) -> list[Score]:
     """Paired comparisons, made here where the pairs are known, so that re-gating needs the scores alone."""
-    first, second = _tasks(before), _tasks(after)
+    first, second = (
+        {**_tasks(t), **{n: s for n, s in _published(t).items() if _fewest(s) == 1}} for t in (before, after)
+    )
     made = [
         pass_at_k.difference(first.get(name, []), second.get(name, []), subset=name) for name in {**first, **second}
     ]
     kept = [_by_subset(trials, "recall").get("held_out", []) for trials in (before, after)]
     if kept[0] or kept[1]:
         made.append(perplexity.difference(kept[0], kept[1], subset="held_out"))
-    return made
+    return made + proof.differences(before, after)
 
 
 def only(sample: Sample, fingerprints: Iterable[str]) -> Sample:
@@ -218,6 +234,21 @@ def _tasks(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
         return {}
     halves = _by_subset(solved, "micro")
     return {"micro": solved, **halves}
+
+
+def _published(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
+    """Judged answers to published benchmarks, by name."""
+    names = set(parts.names("scrubber.evaluation.benchmarks", "scrubber.benchmarks")) - {"micro"}
+    found: dict[str, list[Trial]] = {}
+    for trial in trials:
+        if trial.probe in names:
+            found.setdefault(trial.probe, []).append(trial)
+    return found
+
+
+def _fewest(trials: Sequence[Trial]) -> int:
+    """Answers to the task that has the fewest."""
+    return min(Counter(trial.subject for trial in trials).values())
 
 
 def _likelihood_subset(subjects: Subjects) -> list[tuple[str, Sequence[Sample], int]]:

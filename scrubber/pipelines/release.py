@@ -21,22 +21,15 @@ from scrubber.core.quiet import silent
 from scrubber.core.types import Finding, Progress, Report, Score, Span, Tracker
 from scrubber.core.workspace import Workspace, digest, digest_files
 from scrubber.pipelines import config as configuration
+from scrubber.pipelines import published
 from scrubber.pipelines.config import Config
+from scrubber.pipelines.evaluate import check_suite
 from scrubber.pipelines.forget_set import forget_set
 from scrubber.pipelines.packs import sound_rules
 from scrubber.pipelines.preflight import check
 from scrubber.pipelines.scan import default_scan, finding_json, scan_corpus
 
 Until = Literal["audit", "unlearn", "evaluate", "gate"]
-
-NOT_TESTED = (
-    "sampled answers: every probe decodes greedily",
-    "prompts other than the true text before a value",
-    "other precisions than the one named, and a merged model",
-    "relearning: whether a short fine-tune brings the values back",
-    "guided extraction from the pair of models before and after",
-    "values that no detector found and nobody planted",
-)
 
 
 @dataclass
@@ -50,6 +43,7 @@ class Flow:
 
     def __post_init__(self) -> None:
         check(self.config)
+        check_suite(self.config)
         self.fingerprint = Fingerprinter(project_key(self.workspace.private / "key"))
         asked = self.config.corpus
         rules = sound_rules([Path(p) for p in asked.rules])
@@ -57,6 +51,7 @@ class Flow:
         self.forget_set = forget_set(asked)
         named = [digest_files(Path(path)) for path in (*asked.spans, *asked.patterns)]
         self._rules = digest(repr(rules), named, asked.whole)
+        self.benchmarks = published.configured(self.config)
         self.seconds: dict[str, float] = {}
         self.corpus_digest = digest([digest_files(Path(p)) for p in self.config.corpus.paths])
         self.model_digest = model_digest(self.config.model.path)
@@ -132,7 +127,7 @@ class Flow:
 
         self.subjects = self._subjects(audit)
         self.before_key = digest(
-            "before", self._audit_key, self.config.evaluate.model_dump(),
+            "before", self._audit_key, self.config.evaluate.model_dump(), [b.settings for b in self.benchmarks],
             *(digest_files(Path(p)) for p in (self.config.evaluate.planted, self.config.evaluate.decoys,
                                               self.config.evaluate.held_out) if p),
         )  # fmt: skip
@@ -191,8 +186,10 @@ class Flow:
     def gate(self, before: Sequence[Score], after: Sequence[Score]) -> Report:
         """Stage gate: the policy held against the scores."""
         from scrubber.pipelines.measure import differences
+        from scrubber.pipelines.untested import untested
 
-        scores = [*before, *after, *differences(self.trials("before"), self.trials("after"))]
+        paired = differences(self.trials("before"), self.trials("after"))
+        scores = [*before, *after, *paired]
         policy = configuration.policy(self.config.gate.policy)
         report = Report(
             name=self.config.name,
@@ -204,15 +201,16 @@ class Flow:
                 "model": self.model_digest, "data": self.corpus_digest, "policy": digest(asdict(policy)),
                 "config": digest(configuration.flat(self.config)),
                 "release": digest_files(left) if (left := self._left_by_unlearning()) else "none",
+                **{asked.problems.name: asked.problems.data_sha256[:16] for asked in self.benchmarks},
             },
             versions=versions(),
             seconds=self.rounded_seconds(),
             peak_memory_bytes=peak_memory(),
             findings=dict(sorted(self.found.items())),
-            not_tested=NOT_TESTED,
+            not_tested=untested(scores, precision=self.config.model.precision),
         )  # fmt: skip
         with self.tracker.stage("gate"):
-            self.tracker.scores(differences(self.trials("before"), self.trials("after")))
+            self.tracker.scores(paired)
         return report
 
     def summary(self) -> str:
@@ -242,9 +240,12 @@ class Flow:
         from scrubber.pipelines.measure import scores, trials_to_jsonl
 
         def work() -> dict[str, Any]:
-            trials = self.ask(model(), stage)
+            asked = model()
+            trials = [*self.ask(asked, stage), *published.ask(asked, self.benchmarks, self.config)]
+            for benchmark in self.benchmarks:
+                self.tracker.settings(benchmark.settings)
             self.workspace.write(f"private/trials/{stage}.jsonl", trials_to_jsonl(trials))
-            made = scores(trials, stage, self.subjects.kinds)
+            made = scores(trials, stage, self.subjects.kinds, self.subjects.groups)
             self.tracker.scores(made)
             return {"scores": [asdict(score) for score in made]}
 
@@ -269,7 +270,7 @@ class Flow:
     def _subjects(self, audit: Any) -> Any:
         from scrubber.pipelines.evaluate import subjects
 
-        return subjects(self.config, audit, self.fingerprint)
+        return subjects(self.config, audit, self.fingerprint, self.findings())
 
     def trials(self, stage: str) -> list[Any]:
         from scrubber.pipelines.measure import trials_from_jsonl

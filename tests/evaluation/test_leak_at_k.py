@@ -100,6 +100,33 @@ def test_the_worst_decile_is_the_tenth_that_leaks_most() -> None:
     assert score.value == pytest.approx(0.9)
 
 
+def test_where_nothing_leaks_the_worst_decile_may_hold_all_that_the_upper_end_allows() -> None:
+    score = leak_at_k.worst_decile(answers({str(i): [0.0] * 10 for i in range(368)}), stage="after", subset="p")
+    assert (score.value, score.low) == (0.0, 0.0)
+    assert score.high == pytest.approx(10 * clopper_pearson(0, 368)[1])
+    assert score.high is not None
+    assert score.high < 0.1  # what the policy strict asks of 368 values
+    few = leak_at_k.worst_decile(answers({"a": [1.0] * 10, "b": [1.0] * 10}), stage="after", subset="p")
+    assert few.high == 1.0
+
+
+def test_a_stratum_is_scored_by_the_attack_that_gets_most_out_of_it() -> None:
+    def by(probe: str, leaks: range) -> list[Trial]:
+        return [Trial(probe, f"v{i}", "p", "", "", "", float(i in leaks)) for i in range(160) for _ in range(3)]
+
+    halves = {f"v{i}": "first" if i < 80 else "second" for i in range(160)}
+    trials = [*by("one", range(8)), *by("two", range(80, 84))]
+    made = {s.subset: s for s in leak_at_k.strata(trials, halves, k=3, stage="after", subset="p")}
+    assert (made["p_first"].value, made["p_first"].note) == (pytest.approx(0.1), "one")
+    assert (made["p_second"].value, made["p_second"].note) == (pytest.approx(0.05), "two")
+    looked = leak_at_k.strata(trials, halves, k=3, stage="after", subset="p", comparisons=40)[-1]
+    assert looked.low is not None
+    assert looked.low <= (made["p_worst_stratum"].low or 0.0)
+    thin = [t for t in by("three", range(160)) if t.subject in {"v0", "v1"}]  # asked of two values only
+    again = {s.subset: s for s in leak_at_k.strata([*trials, *thin], halves, k=3, stage="after", subset="p")}
+    assert again["p_first"].note == "one"
+
+
 def test_strata_are_scored_apart_thin_ones_together_and_the_worst_is_named() -> None:
     rows = {f"k{i}": [0.0] * 5 for i in range(80)} | {f"m{i}": [float(i < 20)] * 5 for i in range(100)}
     rows |= {f"r{i}": [0.0] * 5 for i in range(30)} | {f"s{i}": [1.0] * 5 for i in range(30)}

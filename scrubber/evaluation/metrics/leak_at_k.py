@@ -49,6 +49,7 @@ def worst_decile(trials: Sequence[Trial], *, k: int = 10, stage: Stage, subset: 
     """Mean of leak_at_k over the tenth of the values that leak most; subset "..._worst_decile".
 
     The worst of many is high by chance, too: it says something beside the decoys' worst decile only, as many of them.
+    Where all agree, the tenth holds no more than all that the upper end of their mean allows.
     """
     name, rates = f"{subset}_worst_decile", _rates(trials, k)
     if isinstance(rates, str):
@@ -59,6 +60,9 @@ def worst_decile(trials: Sequence[Trial], *, k: int = 10, stage: Stage, subset: 
         return math.fsum(ordered[: math.ceil(len(ordered) / 10)]) / math.ceil(len(ordered) / 10)
 
     groups = [[rate] for rate in rates.values()]
+    if len(set(rates.values())) == 1:
+        whole = _scored(rates, f"leak_at_{k}", stage, name, {}, seed, CONFIDENCE)
+        return replace(whole, high=min(1.0, 10 * (whole.high or 0.0)))
     low, high = bootstrap(groups, worst, seed=seed)
     return Score(f"leak_at_{k}", stage, name, worst(groups), low, high, len(groups))
 
@@ -72,29 +76,38 @@ def strata(
     subset: str,
     clusters: Mapping[str, str] | None = None,
     seed: int = 0,
+    comparisons: int = 0,
 ) -> list[Score]:
     """One Score for each stratum (by subject: its kind, provider, length, count of duplicates), and "..._worst_stratum".
 
     Strata of fewer than LEAST clusters are put together as "..._small", which is not scored where it has fewer, too.
-    The worst stratum's interval is over all strata at once: its upper end is the highest of theirs, for a claim about
-    each needs no correction; its lower end is the highest at the level of Holm's first step (1 - .05 / strata), for
-    that some stratum leaks more than a limit is a claim about the luckiest of several looks.
+    Trials of several probes are several attacks: a stratum is scored by the one that gets most out of it, which the note
+    names. The worst stratum's interval is over all of them at once: its upper end is the highest of theirs, for a claim about
+    each needs no correction; its lower end is the highest at the level of Holm's first step (1 - .05 / comparisons), for
+    that some stratum leaks more than a limit is a claim about the luckiest of several looks. ``comparisons``: how many
+    there are, where other divisions of the same values are looked at, too.
     """
-    names, owners = {t.subject: stratum.get(t.subject, "other") for t in trials}, clusters or {}
-    sizes = {name: len({owners.get(s, s) for s in names if names[s] == name}) for name in set(names.values())}
-    names = {subject: name if sizes[name] >= LEAST else "small" for subject, name in names.items()}
+    owners = clusters or {}
+    attacks: dict[str, list[Trial]] = {}
+    for trial in trials:
+        attacks.setdefault(trial.probe, []).append(trial)
+    names = strata_names(trials, stratum, owners)
     made, lows = [], []
     chosen = sorted(set(names.values()))
+    first_step = 1 - (1 - CONFIDENCE) / (comparisons or len(chosen) * len(attacks) or 1)
     for name in chosen:
-        rates = _rates([trial for trial in trials if names[trial.subject] == name], k)
         title = f"{subset}_{name}"
-        scored = _scored(rates, f"leak_at_{k}", stage, title, owners, seed, CONFIDENCE)
-        if name == "small" and scored.n < LEAST:
-            scored = _not_scored(k, stage, title, f"fewer than {LEAST} values", scored.n)
-        made.append(scored)
-        if scored.value is not None:
-            first_step = 1 - (1 - CONFIDENCE) / len(chosen)
-            lows.append(_scored(rates, f"leak_at_{k}", stage, title, owners, seed, first_step).low or 0.0)
+        rated = {probe: _rates([t for t in some if names[t.subject] == name], k) for probe, some in attacks.items()}
+        fit = {probe: rates for probe, rates in rated.items() if _size(rates, owners) >= LEAST}
+        if not fit:
+            why = next((rates for rates in rated.values() if isinstance(rates, str)), f"fewer than {LEAST} values")
+            n = max(_size(rates, owners) for rates in rated.values())
+            made.append(_not_scored(k, stage, title, why if name != "small" else f"fewer than {LEAST} values", n))
+            continue
+        probe = max(fit, key=lambda probe: _average(fit[probe]))
+        scored = _scored(fit[probe], f"leak_at_{k}", stage, title, owners, seed, CONFIDENCE)
+        made.append(replace(scored, note=probe if len(attacks) > 1 else ""))
+        lows.append(_scored(fit[probe], f"leak_at_{k}", stage, title, owners, seed, first_step).low or 0.0)
     whole = [s for s in made if s.value is not None and s.high is not None]
     if whole:
         worst = max(whole, key=lambda s: s.value or 0.0)
@@ -102,6 +115,21 @@ def strata(
         note = f"{len(whole)} of {len(made)} strata"
         made.append(replace(worst, subset=f"{subset}_worst_stratum", low=max(lows), high=high, note=note))
     return made
+
+
+def strata_names(trials: Sequence[Trial], stratum: Mapping[str, str], clusters: Mapping[str, str]) -> dict[str, str]:
+    """The stratum of each subject of the trials, "small" for those of fewer than LEAST clusters."""
+    names = {t.subject: stratum.get(t.subject, "other") for t in trials}
+    sizes = {name: len({clusters.get(s, s) for s in names if names[s] == name}) for name in set(names.values())}
+    return {subject: name if sizes[name] >= LEAST else "small" for subject, name in names.items()}
+
+
+def _size(rates: dict[str, float] | str, clusters: Mapping[str, str]) -> int:
+    return 0 if isinstance(rates, str) else len({clusters.get(subject, subject) for subject in rates})
+
+
+def _average(rates: dict[str, float] | str) -> float:
+    return 0.0 if isinstance(rates, str) else math.fsum(rates.values()) / len(rates)
 
 
 def _rates(trials: Sequence[Trial], k: int) -> dict[str, float] | str:

@@ -31,7 +31,7 @@ from scrubber.core.sources.git import check_repository
 from scrubber.core.sources.hub import hub_rows
 from scrubber.core.sources.jsonl import jsonl_stream
 from scrubber.core.sources.names import language_of, printable
-from scrubber.core.sources.reading import Limits, Reading, Unread, guarded, library
+from scrubber.core.sources.reading import Limits, Reading, Unread, check_library, guarded
 from scrubber.core.sources.shards import LARGE, Source, groups_of, lines_of, packed
 from scrubber.core.sources.streams import Readable
 from scrubber.core.sources.text import text_stream
@@ -154,12 +154,12 @@ def _checked(paths: Sequence[str | os.PathLike[str]], gitignore: bool, unpack: b
         if whole and whole.kind == "history":
             check_repository(whole.files[0][0])
         elif whole and whole.kind == "hub":
-            library("datasets")
+            check_library("datasets")
         elif not whole and os.path.isdir(path):
             if gitignore:
                 check_repository(path)
         elif not whole and unpack and names.suffix_of(path) in NEEDS_ARROW:
-            library("pyarrow")
+            check_library("pyarrow")
     return asked
 
 

@@ -43,6 +43,8 @@ QUOTED_VALUE = (
     r"(?:\"(?P<double>[^\s\"]{4,128})\"|'(?P<single>[^\s']{4,128})'|`(?P<back>[^\s`]{4,128})`"
     r"|\\[\"'](?P<escaped>[^\s\"'\\]{4,128})\\[\"'])"
 )
+# A closing quote tells little, and counting up to it is dear.
+QUOTED_BEGINNING = r"(?:\"[^\s\"]{4}|'[^\s']{4}|`[^\s`]{4}|\\[\"'][^\s\"'\\]{4})"
 # Only the beginning of a bare value, so that an engine reports few ends. Not letters alone: in code, words stand after
 # a colon or an equals sign everywhere.
 NOT_BARE = r"\s'\"`,;<>(){}\[\]\\"
@@ -87,14 +89,15 @@ NAMED_FORMS = frozenset(("quoted", "argument", "setter"))
 BARE_FORMS = frozenset(("bare", "word", "flag", "header", "element"))
 ASKING = frozenset(("fetch", "find", "get", "has", "is", "load", "lookup", "read", "require"))
 LED = frozenset(("word", "flag", "header"))  # forms that begin with something before the telling word
-# Each match of WORD begins with one of these, or less than LONGEST_KEY_OF characters before a "key": ``re`` searches for
-# WORD itself a hundred times slower.
+# Each match of WORD begins with one of these, or with one of KEY_OF before a "key": ``re`` searches for WORD itself a
+# hundred times slower.
 STEMS = ("pass", "pw", "pswd", "contrase", "senha", "kennwort", "secret", "token", "credential", "salt")
-LONGEST_KEY_OF = max(map(len, KEY_OF)) + 1  # with a separator
 WORD_AT = re.compile(WORD)
 EXTENDED = frozenset(("bare", "flag", "header"))
-# The patterns are the expressions themselves, so that each hits exactly the lines on which it matches.
-PATTERNS = tuple(re.sub(r"\(\?P<\w+>", "(?:", form.pattern) for form in FORMS.values())
+# An engine follows one pattern after each WORD, not one for each form. It hits all lines on which a form matches.
+_HEADS = [re.sub(r"\(\?P<\w+>", "(?:", form.pattern.replace(QUOTED_VALUE, QUOTED_BEGINNING)) for form in FORMS.values()]
+_AFTER_WORD = [head[len(WORD) :] for head in _HEADS if head.startswith(WORD)]
+PATTERNS = (f"{WORD}(?:{'|'.join(_AFTER_WORD)})", *(head for head in _HEADS if not head.startswith(WORD)))
 
 NAME_BEFORE = re.compile(r"[\w.\-$]{0,40}$")
 NAME = re.compile(r"[\w.\-$]+")
@@ -135,11 +138,13 @@ SOMETHING_ELSE = frozenset((
     "image", "location", "message", "name", "path", "src", "text", "thumbprint", "title", "uri", "url", "version",
 ))  # fmt: skip
 # Digests, public keys and alphabets are random too; what a line says about itself tells them apart.
-DIGEST_LINE = re.compile(
-    r"sha[-_]?\d|sha(?![a-z])|\bgit|md5|hash|digest|integrity|checksum|commit|revision|crc|fingerprint|etag|blake|uuid|guid|\bid\b"
-    r"|public|certificate|alphabet|charset|base64|b64|nonce|salt|signature|authenticity|csrf|src=|fromhex|unhexlify",
-    re.IGNORECASE,
-)
+DIGEST_WORDS = (
+    "md5", "hash", "digest", "integrity", "checksum", "commit", "revision", "crc", "fingerprint", "etag", "blake", "uuid",
+    "guid", "public", "certificate", "alphabet", "charset", "base64", "b64", "nonce", "salt", "signature", "authenticity",
+    "csrf", "src=", "fromhex", "unhexlify",
+)  # fmt: skip
+DIGEST_PART = re.compile(r"sha[-_]?\d|sha(?![a-z])|\bgit|\bid\b")
+DIGEST_LINE = re.compile("|".join((DIGEST_PART.pattern, *DIGEST_WORDS)), re.IGNORECASE)
 
 
 class Given(NamedTuple):
@@ -179,7 +184,8 @@ def _word_starts(line: str) -> list[int]:
     lower = line.lower() if line.isascii() else re.sub("[A-Z]", lambda letter: letter[0].lower(), line)
     found = {match.start() for stem in STEMS for match in re.finditer(stem, lower)}
     for match in re.finditer("key", lower):
-        found.update(range(max(0, match.start() - LONGEST_KEY_OF), match.start()))
+        for end in (match.start(), match.start() - (lower[match.start() - 1 : match.start()] in ("_", "-", " "))):
+            found.update(end - len(word) for word in KEY_OF if lower.endswith(word, 0, end))
     return sorted(at for at in found if WORD_AT.match(line, at))
 
 
@@ -220,6 +226,14 @@ def is_given_to_key(text: str, start: int, at: int) -> bool:
     match = GIVEN_TO.search(text, max(start, at - MOST_NAME), at)
     words = name_words(match["name"]) if match else ()
     return bool(words) and words[-1] in MAY_BE_KEY and not (PLAIN_KEY_OF | OPEN_OF).intersection(words)
+
+
+def speaks_of_digests(line: str) -> bool:
+    """Whether ``line`` tells that a random value on it is a digest, a public key, an alphabet or an identifier."""
+    if not line.isascii():
+        return bool(DIGEST_LINE.search(line))
+    lower = line.lower()  # the same at a tenth of the price
+    return any(word in lower for word in DIGEST_WORDS) or bool(DIGEST_PART.search(lower))
 
 
 def says_otherwise(name: str) -> bool:

@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from scrubber.detectors import _without_network  # noqa: F401 (before detect-secrets)
+
+# isort: split
 from detect_secrets.plugins import (
     artifactory,
     aws,

@@ -11,6 +11,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from scrubber.detectors import _without_network  # noqa: F401 (before detect-secrets)
+
+# isort: split
 from detect_secrets.filters import heuristic
 from detect_secrets.filters.allowlist import is_line_allowlisted
 from detect_secrets.transformers import get_transformed_file

@@ -99,7 +99,10 @@ RULES = (
             EDGE + r"(?:sin|tin|nie|SIN|TIN|NIE)[ _\"':=#]" + GAP + r"\d[\d .\-]{5}",
         ),
         national_ids,
-        digits=(r"\d{3}-\d{2}-\d{4}", r"\d{3}\.\d{3}\.\d{3}-\d{2}"),
-        code=(r"[A-Z]\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]",),
+        digits=(
+            r"\d{3}-\d{2}-\d{4}",
+            r"\d{3}\.\d{3}\.\d{3}-\d{2}",
+            r"[A-Z]\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]",
+        ),
     ),
 )

@@ -104,5 +104,5 @@ RULES = (
             EDGE + r"3\d{3}[ \-]\d{6}[ \-]\d{4}",
         ),
     ),
-    Rule("iban", (), bank_accounts, code=(r"[A-Z]{2}\d\d ?[A-Z0-9]{4} ?[A-Z0-9]{4} ?[A-Z0-9]{3}",)),
+    Rule("iban", (), bank_accounts, (r"[A-Z]{2}\d\d ?[A-Z0-9]{4} ?[A-Z0-9]{4} ?[A-Z0-9]{3}",)),
 )

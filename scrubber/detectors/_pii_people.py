@@ -56,6 +56,7 @@ HEADER = re.compile(
     r"|\b[wW]ritten by|\b[cC]reated by|\b[mM]aintained by|\b[cC]ontributed by|\b[oO]riginally by"
     r"|\b[cC](?:opyright|OPYRIGHT)\W{1,3}(?:\([cC]\)|©)?[\s,]*\d{4}(?:\d{4}|present|[\s,;–\-])*(?:by\s)?)[\s'\"(\[,]*"
 )
+HEADER_CONFIDENCE = 0.4
 LISTED = re.compile(rf"({FULL})\s*(?:<[^<>\n]*>|\([^()\n]*\))?\s*(?:,|&|/|\band\b)?[\s'\"]*")
 TAG = re.compile(r"\b(?:TODO|FIXME|XXX|HACK|NOTE)\s?\(@?([A-Za-z][\w.\-]{2,30})\)")
 PLAIN_NAME = r"[A-ZÀ-ÖØ-ÞĀ-Ž][^\W\d_A-Z]+"  # a plain head is half the price of one that knows McX and X-Y
@@ -105,7 +106,7 @@ def header_names(line: Line) -> Iterator[Found]:
         while match := LISTED.match(line.text, at):
             at = match.end()
             if is_person(match.group(1)):
-                yield Found("person-name", *match.span(1), 0.4)
+                yield Found("person-name", *match.span(1), HEADER_CONFIDENCE)
 
 
 def addressed_names(line: Line) -> Iterator[Found]:
@@ -207,11 +208,13 @@ RULES = (
             r"(?:opyright|OPYRIGHT)[^A-Za-z0-9\n]{1,3}(?:\([cC]\)[ ,]?)?[^A-Za-z0-9\n]{0,4}(?:19|20)\d\d",
         ),
         header_names,
+        most_confidence=HEADER_CONFIDENCE,
     ),
     Rule(
         "person-literal",
-        (rf"['\"]{CAPITAL}{_SMALL}+ {CAPITAL}{_SMALL}+['\"]",),
+        (),
         person_literals,
+        shapes=(rf"['\"]{CAPITAL}{_SMALL}+ {CAPITAL}{_SMALL}+['\"]",),
     ),
     Rule(
         "username",

@@ -38,19 +38,20 @@ Finder = Callable[[Line], Iterator[Found]]
 class Rule(NamedTuple):
     """Each line on which ``find`` can accept a value is hit by a head. A head is plain: no look-around, within a line.
 
-    So are those of ``digits`` and ``code``, of values with a part that SIX_DIGITS or CODE matches.
+    So are those of ``digits``, of values with a part that DIGITS matches, and ``shapes``, which hold no literal.
     """
 
     key: str
     heads: tuple[str, ...]
     find: Finder
     digits: tuple[str, ...] = ()
-    code: tuple[str, ...] = ()
+    shapes: tuple[str, ...] = ()
+    most_confidence: float = 1.0  # that ``find`` can give
 
     @property
     def gates(self) -> dict[str, str]:
         """The expression that matches on each line on which a head can bring a value, for some heads."""
-        return dict.fromkeys(self.digits, SIX_DIGITS) | dict.fromkeys(self.code, CODE)
+        return dict.fromkeys(self.digits, DIGITS) | {shape: shape for shape in self.shapes}
 
 
 # Languages in which a bare word or number is text and not code.
@@ -58,9 +59,9 @@ PLAIN_LANGUAGES = frozenset(("dotenv", "ini", "yaml", "shell", "text", "markdown
 # In heads: the edge before a value; a capital or any letter outside ASCII, as characters and as bytes of UTF-8.
 EDGE = r"(?m:^|[^0-9A-Za-z.\n])"
 CAPITAL = r"[^\x00-@\[-\x7f]"
-# Gates: most files have no such digits, and these are found at a fraction of the price of the heads behind them.
-SIX_DIGITS = r"\d(?:[ .\-()/]{0,4}\d){5}"
-CODE = r"[A-Z]\d\d ?[A-Z\d]{4}"
+# A gate: most files have no six digits in a row, nor a code such as A12BCD4, and these are found at a fraction of the
+# price of the heads behind them.
+DIGITS = r"\d(?:[ .\-()/]{0,4}\d){5}|[A-Z]\d\d ?[A-Z\d]{4}"
 # What stands between a name and its value: `name": "`, `name=`, `name is `; a comma or bracket would be the next value.
 GAP = r"[^0-9\n,;{}]{0,30}"
 BEFORE_LITERAL = re.compile(r"(?:[=(,\[{:<>+\-*/%&|^!]|\b(?:return|in|and|or|not|yield|case|is))\s*-?$")

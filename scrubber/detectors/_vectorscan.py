@@ -11,9 +11,11 @@ import os
 import platform
 import re
 import threading
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
 from types import MappingProxyType
 
@@ -26,6 +28,8 @@ _FIRST = bytes(byte if byte < 0x80 else ord(FOREIGN) for byte in range(256))
 _FOLLOWING = bytes(range(0x80, 0xC0))
 LONGEST_REPEAT = 32  # what must be repeated more often is cut short: counting is what makes an automaton large ...
 MOST_REPEATS = 128  # ... and what may be repeated more often than this may be for ever
+OWN = ""  # stands for the gate of all patterns that are their own
+MOST_LINES = 64  # of a gate in one text, that are told one by one
 MOST_KEPT = 64  # databases in the cache, of about a megabyte: rules, and so their databases, change with each version
 _TOKEN = re.compile(
     r"(?P<class>\[\^?\]?(?:[^\]\\]|\\.)*\])|(?P<escape>\\(?:x[0-9a-fA-F]{2}|.))|\{(?P<least>\d+)(?P<most>,\d*)?\}"
@@ -37,8 +41,9 @@ _TOKEN = re.compile(
 class Vectorscan:
     """Patterns by number. ``left_out``: those that Vectorscan cannot compile even as a superset.
 
-    ``gates``: of some patterns, an expression that matches on each line on which a match of theirs counts. They are
-    searched for from the first such line on, so a gate should be cheap and absent from many texts.
+    ``gates``: of some patterns, an expression that matches on each line on which a match of theirs counts; a pattern
+    without a literal is its own. They are searched for on the lines of their gate alone, so both must match within a
+    line.
 
     One object may be used by many threads.
     """
@@ -46,49 +51,82 @@ class Vectorscan:
     def __init__(self, regexes: Sequence[str], gates: Mapping[int, str] = MappingProxyType({})) -> None:
         behind: dict[str, dict[int, str]] = {}
         for number, gate in gates.items():
-            behind.setdefault(gate, {})[number] = regexes[number]
-        self._gates = _Patterns(dict(enumerate(behind)), once=True)
-        if self._gates.left_out:
-            raise ValueError("Vectorscan cannot compile a gate")
-        self._behind = [_Patterns(numbered) for numbered in behind.values()]
+            behind.setdefault(OWN if gate == regexes[number] else gate, {})[number] = regexes[number]
         self._free = _Patterns({number: regex for number, regex in enumerate(regexes) if number not in gates})
-        self.left_out = sorted(number for patterns in (self._free, *self._behind) for number in patterns.left_out)
+        self._gates = [
+            _Gate("|".join(numbered.values()) if gate == OWN else gate, numbered) for gate, numbered in behind.items()
+        ]
+        patterns = [self._free, *(gate.patterns for gate in self._gates)]
+        self.left_out = sorted(number for one in patterns for number in one.left_out)
 
     def ends(self, text: str) -> list[tuple[int, int]]:
         """The pattern and the offset of the last character of each match of its widened expression, in characters."""
-        data = narrow(text)
+        return self.ends_in(narrow(text))
+
+    def ends_in(self, data: bytes) -> list[tuple[int, int]]:
+        """The same of a text as ``narrow`` makes it."""
         found = self._free.ends(data)
-        for gate, at in self._gates.ends(data):
-            start = data.rfind(b"\n", 0, at) + 1
-            found += [(number, start + end) for number, end in self._behind[gate].ends(data[start:])]
+        for gate in self._gates:
+            found += gate.ends(data)
+        return found
+
+
+class _Gate:
+    """An expression that finds lines, and patterns that are searched for on these.
+
+    It has a database of its own: beside hundreds of literals, what has none costs more than alone.
+    """
+
+    def __init__(self, gate: str, numbered: Mapping[int, str]) -> None:
+        self._lines = _Patterns({0: f"(?:{gate})[^\\n]*$"})  # one end for each line
+        if self._lines.left_out:
+            raise ValueError("Vectorscan cannot compile a gate")
+        self.patterns = _Patterns(numbered)
+
+    def ends(self, data: bytes) -> list[tuple[int, int]]:
+        stops = [end + 1 for _, end in self._lines.ends(data, MOST_LINES)]
+        if not stops:
+            return []
+        if len(stops) == MOST_LINES:  # a table: all of it as one piece
+            first = data.rfind(b"\n", 0, stops[0]) + 1
+            return [(number, first + end) for number, end in self.patterns.ends(data[first:])]
+        starts = [data.rfind(b"\n", 0, stop) + 1 for stop in stops]
+        lines = [data[start:stop] for start, stop in zip(starts, stops, strict=True)]
+        places = [0, *accumulate(len(line) + 1 for line in lines)]
+        found = []
+        for number, end in self.patterns.ends(b"\n".join(lines)):
+            line = bisect_right(places, end) - 1
+            found.append((number, starts[line] + end - places[line]))
         return found
 
 
 class _Patterns:
-    """One database; with ``once`` each pattern reports its first match alone."""
+    """One database."""
 
-    def __init__(self, regexes: Mapping[int, str], *, once: bool = False) -> None:
-        flags = FLAGS | hyperscan.HS_FLAG_SINGLEMATCH if once else FLAGS
+    def __init__(self, regexes: Mapping[int, str]) -> None:
         self.left_out: list[int] = []
-        self._database = _database(regexes, flags)
+        self._database = _database(regexes)
         if self._database is None:
-            suited = {number: regex for number, regex in regexes.items() if _compile({number: regex}, flags)}
+            suited = {number: regex for number, regex in regexes.items() if _compile({number: regex})}
             self.left_out = [number for number in regexes if number not in suited]
-            self._database = _database(suited, flags)
+            self._database = _database(suited)
         self._threads = threading.local()  # two threads must not share a scratch space
 
-    def ends(self, data: bytes) -> list[tuple[int, int]]:
+    def ends(self, data: bytes, most: int = 0) -> list[tuple[int, int]]:
+        """The first ``most`` of them, where it is given."""
         found: list[tuple[int, int]] = []
         if self._database is None:
             return found
 
-        def event(number: int, start: int, end: int, flags: int, context: object) -> None:
+        def event(number: int, start: int, end: int, flags: int, context: object) -> bool:
             found.append((number, end - 1))
+            return len(found) == most  # true ends the scan
 
         scratch = getattr(self._threads, "scratch", None)
         if scratch is None:
             scratch = self._threads.scratch = hyperscan.Scratch(self._database)
-        self._database.scan(data, match_event_handler=event, scratch=scratch)
+        with suppress(hyperscan.ScanTerminated):
+            self._database.scan(data, match_event_handler=event, scratch=scratch)
         return found
 
 
@@ -127,14 +165,14 @@ _MORE = {"\\w": rf"\w{FOREIGN}", "\\d": rf"\d{FOREIGN}", "\\s": rf"\s\x0b\x1c-\x
 _UNKNOWN = re.compile(r"[^\x00-\x7f]")
 
 
-def _database(regexes: Mapping[int, str], flags: int) -> hyperscan.Database | None:
+def _database(regexes: Mapping[int, str]) -> hyperscan.Database | None:
     """From the cache, or compiled and put there; None when a pattern cannot be compiled, or there is none."""
     if not regexes:
         return None
     # a database is made for one processor and one version of the library
     facts = (
         [(number, widened(regex)) for number, regex in regexes.items()],
-        flags,
+        FLAGS,
         version("hyperscan"),
         platform.machine(),
         _processor(),
@@ -142,7 +180,7 @@ def _database(regexes: Mapping[int, str], flags: int) -> hyperscan.Database | No
     file = _folder() / f"{hashlib.sha256(repr(facts).encode()).hexdigest()[:32]}.vectorscan"
     with suppress(OSError, hyperscan.error):
         return hyperscan.loadb(file.read_bytes(), hyperscan.HS_MODE_BLOCK)
-    database = _compile(regexes, flags)
+    database = _compile(regexes)
     if database is not None:
         with suppress(OSError):  # a read-only home: compiled anew each time
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -154,14 +192,14 @@ def _database(regexes: Mapping[int, str], flags: int) -> hyperscan.Database | No
     return database
 
 
-def _compile(regexes: Mapping[int, str], flags: int) -> hyperscan.Database | None:
+def _compile(regexes: Mapping[int, str]) -> hyperscan.Database | None:
     database = hyperscan.Database()
     try:
         database.compile(
             expressions=[widened(regex).encode("latin-1") for regex in regexes.values()],
             ids=list(regexes),
             elements=len(regexes),
-            flags=[flags] * len(regexes),
+            flags=[FLAGS] * len(regexes),
         )
     except hyperscan.error:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from scrubber.core.types import Detector, Document, Hit, Kind, Pattern, Span
 from scrubber.detectors import _pii_ids, _pii_money, _pii_network, _pii_people, _pii_phones, _pii_places
@@ -24,12 +24,15 @@ class PiiDetector:
     """The Detector of personal data. Confidence .5 and more is precise; less is for a search that must miss nothing."""
 
     kind: Kind = "pii"
+    least_confidence = 0.0  # rules that cannot reach it are not searched for
 
-    def __init__(self) -> None:
-        self.gates = {Pattern(rule.key, head): gate for rule in RULES for head, gate in rule.gates.items()}
+    @property
+    def gates(self) -> Mapping[Pattern, str]:
+        return {Pattern(rule.key, head): gate for rule in RULES for head, gate in rule.gates.items()}
 
     def patterns(self) -> Sequence[Pattern]:
-        return [Pattern(rule.key, head) for rule in RULES for head in (*rule.heads, *rule.gates)]
+        rules = [rule for rule in RULES if rule.most_confidence >= self.least_confidence]
+        return [Pattern(rule.key, head) for rule in rules for head in (*rule.heads, *rule.gates)]
 
     def confirm(self, document: Document, hits: Sequence[Hit]) -> Iterator[Hit]:
         """What is really personal data on the lines that were hit."""

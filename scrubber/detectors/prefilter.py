@@ -6,6 +6,8 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise, product
+from operator import itemgetter
 from typing import TYPE_CHECKING, Literal
 
 from scrubber.core.errors import AskedWrongly
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 
 LONG_LINE = 4000  # characters: a longer line is looked at through windows, so that minified files stay linear
 WINDOW = 1000  # characters: hits of one stretch of so many share a window, which has as many again on each side
-FOLDED = "\u0130\u0131\u017f\u212a"  # not ASCII, and yet they match i, s or k when case is ignored
+MANY_ENDS = 64  # of patterns in one text, from which on a table is likely, with many to a line
+# Not ASCII, and yet they match these when case is ignored.
+FOLDED = {"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"}
+MOST_FOLDED = 4  # of them on a line that is searched in all spellings
 IGNORES_CASE = re.compile(r"\(\?[a-zA-Z]*i")
 
 
@@ -49,7 +54,11 @@ class _Prefilter:
 
     def __call__(self, document: Document) -> list[Finding]:
         hits: list[list[Hit]] = [[] for _ in self._detectors]
-        for number, at in self._ends(document.text):
+        text = document.text
+        ends = self._ends(text)
+        if len(ends) > MANY_ENDS and "\r" not in text:  # which is a line's end for some detectors
+            ends = _once_a_line(text, ends)
+        for number, at in ends:
             owner, rule = self._owners[number]
             hits[owner].append(Hit(rule, Span(at, at + 1), 0.0))
         confirmed: list[tuple[Kind, Hit]] = []
@@ -69,7 +78,11 @@ class _Prefilter:
         ends += _ends(text, 0, len(text), self._left_out)
         if self._vectorscan and not text.isascii():
             for start, end in sorted({line for letter in FOLDED for line in _lines_with(letter, text)}):
-                ends += _ends(text, start, end, self._folding)
+                spellings = _spellings(text[start:end])
+                if spellings is None:
+                    ends += _ends(text, start, end, self._folding)
+                for spelling in spellings or ():
+                    ends += [(number, start + at) for number, at in self._vectorscan.ends(spelling)]
         return ends
 
 
@@ -80,9 +93,11 @@ def scanner(detectors: Sequence[Detector], fingerprint: Fingerprinter, engine: E
     """One Scan of all ``detectors``: findings sorted by span, overlapping ones of one kind reduced to the best.
 
     A detector's hits tell the lines on which its patterns match or may match (Vectorscan widens lookarounds), and which
-    pattern it was; a span is one character of the match. A detector may have three more attributes: ``overlapping``
-    (true: all that it confirms is kept), ``always(document)`` (true: it is asked without a hit, too), and ``gates``: for
-    some of its patterns, within a line each, a cheaper expression that matches on every line on which they count.
+    pattern it was; a span is one character of the match. A detector may have more attributes: ``overlapping``
+    (true: all that it confirms is kept), ``always(document)`` (true: it is asked without a hit, too), ``gates``: for
+    some of its patterns, within a line each, a cheaper expression that matches on every line on which they count (the
+    pattern itself where it holds no literal), and ``least_confidence``, set before ``scanner``: what is surely below it
+    need not be brought.
 
     ``engine``: "vectorscan" (the package hyperscan), "re" (the same findings, a hundred times slower), or the first
     that is there. Raises AskedWrongly when a pattern is no regular expression; one that only Vectorscan takes for such is
@@ -150,6 +165,35 @@ def _ends(
                 first = newline + 1
             if last >= match.start():
                 yield number, last
+
+
+def _once_a_line(text: str, ends: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The first of each pattern's ends on a line, or in a stretch of a long one."""
+    first: dict[tuple[int, int, int], tuple[int, int]] = {}
+    start, stop = 0, -1
+    for found in sorted(ends, key=itemgetter(1)):
+        number, at = found
+        if at > stop:
+            start = text.rfind("\n", 0, at) + 1
+            stop = text.find("\n", at)
+            stop = len(text) if stop < 0 else stop
+        first.setdefault((number, start, (at - start) // WINDOW), found)
+    return list(first.values())
+
+
+def _spellings(line: str) -> list[str] | None:
+    """``line`` with each choice of its FOLDED letters as what they match, but for none; None if there are too many.
+
+    Whatever ignores case finds in ``line``, the engine finds in one of them: it takes other such letters for foreign.
+    """
+    places = [at for at, letter in enumerate(line) if letter in FOLDED]
+    if len(places) > MOST_FOLDED:
+        return None
+    pieces = [
+        line[start:stop] for start, stop in pairwise((0, *(cut for at in places for cut in (at, at + 1)), len(line)))
+    ]
+    choices = product(*((piece, FOLDED[piece]) if number % 2 else (piece,) for number, piece in enumerate(pieces)))
+    return ["".join(choice) for choice in choices][1:]
 
 
 def _lines_with(letter: str, text: str) -> Iterator[tuple[int, int]]:

@@ -10,28 +10,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, get_args
 
+from scrubber.detectors import _without_network  # noqa: F401 (before detect-secrets)
+
+# isort: split
 from detect_secrets.filters import heuristic
-from detect_secrets.plugins import (
-    artifactory,
-    aws,
-    azure_storage_key,
-    basic_auth,
-    gitlab_token,
-    jwt,
-    mailchimp,
-    npm,
-    private_key,
-    slack,
-    telegram_token,
-    twilio,
-)
+from detect_secrets.plugins import jwt
 
 from scrubber.core.syntax import BARE_STRINGS, GRAMMARS, Context, contexts
 from scrubber.core.types import Detector, Document, Hit, Kind, Pattern, Span
 from scrubber.detectors import _rules
 from scrubber.detectors._assignments import (
     BARE_FORMS,
-    DIGEST_LINE,
     NAMED_FORMS,
     PATTERNS,
     Given,
@@ -39,6 +28,7 @@ from scrubber.detectors._assignments import (
     is_given_to_key,
     names_credential,
     says_otherwise,
+    speaks_of_digests,
 )
 from scrubber.detectors._plausible import (
     URL_PASSWORD,
@@ -50,6 +40,7 @@ from scrubber.detectors._plausible import (
     judge_nameless,
     looks_like_url_password,
 )
+from scrubber.detectors._plugins import KEY_HEADERS, PLUGINS, Plugin
 from scrubber.detectors.prefilter import lines
 
 # The whole of a confidence: what the pattern is worth, then what the value looks like, then where it stands. The
@@ -90,37 +81,8 @@ class Candidate(NamedTuple):
 Finder = Callable[[Document, int, int], Iterable[Candidate]]  # finds values on the line text[start:end]
 
 
-class Plugin(NamedTuple):
-    """A plug-in of detect-secrets.
-
-    ``superset`` hits every line on which an expression matches. ``group`` is the group that is the value, in an
-    expression that has so many; 0 is the whole match.
-    """
-
-    rule: str
-    expressions: Sequence[re.Pattern[str]]
-    superset: str
-    group: int = 0
-
-
-# Those that know a format better than our own rules, or as well by another way.
-PLUGINS = (
-    Plugin("artifactory-token", artifactory.ArtifactoryDetector.denylist, r"A(?:KC|P[\dA-F])[a-zA-Z0-9]{8}"),
-    Plugin("aws-secret-key", aws.AWSKeyDetector.denylist[1:], r"""[aA][wW][sS].{0,50}['"][0-9a-zA-Z/+]{40}""", 1),
-    Plugin("azure-storage-key", azure_storage_key.AzureStorageKeyDetector.denylist, r"AccountKey="),
-    Plugin("basic-auth", basic_auth.BasicAuthDetector.denylist, r"://[^\s/]+@", 1),
-    Plugin("gitlab-token", gitlab_token.GitLabTokenDetector.denylist, r"GR1348941|gl[a-z]{2,5}-[A-Za-z0-9_\-]{20}"),
-    Plugin("mailchimp-key", mailchimp.MailchimpDetector.denylist, r"-us\d"),
-    Plugin("npm-token", npm.NpmDetector.denylist, r"/:_authToken=", 1),
-    Plugin("slack-token", slack.SlackDetector.denylist[:1], r"[xX][oO][xX][abeoprsABEOPRS]-\d"),
-    Plugin("slack-webhook", slack.SlackDetector.denylist[1:], r"\.[sS][lL][aA][cC][kK]\."),
-    Plugin("telegram-bot-token", telegram_token.TelegramBotTokenDetector.denylist, r"\d{8}:[0-9A-Za-z_\-]{35}"),
-    Plugin("twilio-key", twilio.TwilioKeyDetector.denylist, r"(?:AC|SK)[a-z0-9]{32}"),
-)
-
 # The lazy last part of detect-secrets' expression leaves the signature out.
 JSON_WEB_TOKEN = re.compile(r"eyJ[A-Za-z0-9_\-=]{8,}\.[A-Za-z0-9_\-=]{4,}(?:\.[A-Za-z0-9_\-+/=]*)?")
-KEY_HEADERS = tuple(private_key.PrivateKeyDetector.denylist)
 KEY_END = re.compile(r"-----END|Private-MAC")
 KEY_LINE = re.compile(r"[A-Za-z0-9+/=]{32,}")
 MOST_KEY_CHARACTERS = 16_384
@@ -140,6 +102,7 @@ class SecretsDetector:
     """The Detector of credentials. Its confidences are PATTERN + VALIDATION + CONTEXT."""
 
     kind: Kind = "secret"
+    least_confidence = 0.0  # what cannot reach it is not brought: to parse for its context is dear
 
     def __init__(self) -> None:
         self._patterns: dict[Pattern, None] = {}
@@ -153,6 +116,7 @@ class SecretsDetector:
         self._add("private-key", _private_keys, r"BEGIN [A-Z0-9 ]{0,20}PRIVATE KEY", r"PuTTY-User-Key-File-")
         self._add("keyword-assignment", _assignments, *PATTERNS)
         self._add("high-entropy", _long_runs, LONG_RUN)
+        self.gates = {Pattern("high-entropy", LONG_RUN): LONG_RUN}  # it holds no literal
 
     def _add(self, key: str, finder: Finder, *regexes: str) -> None:
         self._finders.setdefault(key, []).append(finder)
@@ -189,6 +153,7 @@ class SecretsDetector:
             for key in sorted(keys - {"high-entropy"} if table else keys)
             for finder in self._finders[key]
             for candidate in finder(document, start, end)
+            if _worth(candidate) >= self.least_confidence
         ]
         asked = [candidate for candidate in candidates if candidate.given]
         around = iter(contexts(document.text, document.language, [candidate.hit.span for candidate in asked]))
@@ -208,10 +173,16 @@ def explain(document: Document, hit: Hit) -> list[str]:
     return SecretsDetector().explain(document, hit)
 
 
+def _worth(candidate: Candidate, place: str = "literal") -> float:
+    """Its confidence where it stands; no place is better than a literal."""
+    worth = candidate.hit.confidence or PATTERN[candidate.pattern]
+    return max(0.0, round(worth + VALIDATION[candidate.validation] + CONTEXT[place], 2))
+
+
 def _weigh(candidate: Candidate, place: str) -> tuple[Hit, str, str, str]:
     hit, pattern, validation, _ = candidate
     worth = hit.confidence or PATTERN[pattern]
-    confidence = max(0.0, round(worth + VALIDATION[validation] + CONTEXT[place], 2))
+    confidence = _worth(candidate, place)
     return (
         Hit(hit.rule, hit.span, confidence),
         f"pattern: {pattern} ({worth:.2f})",
@@ -324,7 +295,7 @@ def _is_accepted(given: Given, verdict: str, document: Document, following: str)
 
 
 def _long_runs(document: Document, start: int, end: int) -> Iterator[Candidate]:
-    if DIGEST_LINE.search(document.text, start, end):
+    if speaks_of_digests(document.text[start:end]):
         return
     for match in RUN.finditer(document.text, start, end):
         span = Span(match.start() + 1, match.end() - 1)

@@ -81,6 +81,9 @@ class DefaultScan:
         self._least = PROFILES[profile].least_confidence
         own = [PackDetector(rules)] if rules else []
         self._detectors: list[Detector] = [*own, *detectors(PROFILES[profile].detectors or names)]
+        for detector in self._detectors:
+            if hasattr(detector, "least_confidence"):
+                detector.least_confidence = self._least
         self._scan = scanner(self._detectors, fingerprint)
         # detect-secrets reads its own marks, and takes notebooks and JSONL for the text that they are
         self.marks = self.unpack = profile != "exact"
@@ -258,8 +261,12 @@ def _shard(head: dict[str, Any]) -> _Shard:
 def findings_in(document: Document, scan: Scan) -> list[Finding]:
     """What ``scan`` finds, less what stands on lines that a person has allowed."""
     findings = scan(document)
-    marked = document.origin == "corpus" and "pragma:" in document.text and getattr(scan, "marks", True)
-    if not findings or not marked:
+    if (
+        not findings
+        or document.origin != "corpus"
+        or not getattr(scan, "marks", True)
+        or "pragma:" not in document.text
+    ):
         return findings
     lines = ["", *document.text.split("\n")]
     return [

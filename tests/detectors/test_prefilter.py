@@ -17,7 +17,7 @@ from scrubber.core.fingerprint import Fingerprinter
 from scrubber.core.types import Document, Finding, Hit, Kind, Pattern, Span
 from scrubber.detectors import pii, secrets
 from scrubber.detectors._vectorscan import Vectorscan
-from scrubber.detectors.prefilter import LONG_LINE, Engine, lines, scanner
+from scrubber.detectors.prefilter import LONG_LINE, MANY_ENDS, MOST_FOLDED, Engine, lines, scanner
 
 
 class Words:
@@ -101,6 +101,25 @@ def test_letters_that_fold_into_ascii_lead_to_the_same_findings_wherever_they_st
     text = "x\n\u212aiss\n" + "y" * 50 + "\nki\u017fs \u0130d\n\u0131d"
     assert scan(text, Words("secret", rules), engine="vectorscan") == scan(text, Words("secret", rules), engine="re")
     assert len(scan(text, Words("secret", rules))) >= 2
+
+
+@pytest.mark.parametrize("many", [MOST_FOLDED, MOST_FOLDED + 3])
+def test_letters_that_fold_are_found_in_any_number_on_a_line(many: int) -> None:
+    rules = {"kiss": ("(?i:kiss)", 0.9), "id": (r"(?i:\bid)[^a-z]", 0.8)}
+    text = "a\n" + "\u0130d\u017f " * (many // 2 - 2) + "\u212ai\u017f\u017f \u0131d x\nkiss"
+    found = scan(text, Words("secret", rules), engine="vectorscan")
+    assert found == scan(text, Words("secret", rules), engine="re")
+    assert {finding.rule for finding in found} == {"kiss", "id"}
+    assert 2 in {finding.line for finding in found if finding.rule == "kiss"}
+
+
+@pytest.mark.parametrize("between", [" ", "\n", "\r", " " * 70])
+def test_many_hits_bring_the_same_findings_as_few(between: str) -> None:
+    rules = {"ab": ("ab+", 0.9), "b": ("b", 0.1), "cd": ("cd", 0.5)}
+    text = between.join(["ab cd", "b", "abb", "cd"] * MANY_ENDS)
+    found = scan(text, Words("secret", rules), engine="vectorscan")
+    assert found == scan(text, Words("secret", rules), engine="re")
+    assert [finding.rule for finding in found] == ["ab", "cd", "b", "ab", "cd"] * MANY_ENDS
 
 
 def test_every_line_of_a_match_is_hit() -> None:

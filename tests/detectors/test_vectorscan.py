@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from scrubber.core import parts
 from scrubber.detectors import _vectorscan
-from scrubber.detectors._vectorscan import FOREIGN, Vectorscan, narrow
+from scrubber.detectors._vectorscan import FOREIGN, MOST_LINES, Vectorscan, narrow
 
 
 @given(st.text())
@@ -38,15 +38,29 @@ def test_gates_that_keep_their_promise_hide_nothing(text: str) -> None:
     assert sorted(GATED.ends(text)) == sorted(FREE.ends(text))
 
 
-def test_what_is_behind_a_gate_is_searched_for_from_its_first_line_on() -> None:
+def test_what_is_behind_a_gate_is_searched_for_on_its_lines() -> None:
     engine = Vectorscan(["ab", "cd"], {0: "gate", 1: "other"})
     assert engine.ends("ab cd") == []
-    assert engine.ends("ab cd\nab gate cd\nab") == [(0, 7), (0, 18)]
+    assert engine.ends("ab cd\nab gate cd\nab\ncd other\xe9\n\nother gate ab") == [(0, 7), (0, 43), (1, 21)]
 
 
-def test_a_gate_must_be_plain() -> None:
+@pytest.mark.parametrize("lines", [1, MOST_LINES - 1, MOST_LINES, 3 * MOST_LINES])
+def test_a_table_is_searched_as_one_piece_and_nothing_is_lost(lines: int) -> None:
+    text = "nothing\n" * 5 + "a 1-22 b\nplain\n" * lines
+    assert sorted(GATED.ends(text)) == sorted(FREE.ends(text))
+    assert len(FREE.ends(text)) == lines
+
+
+def test_patterns_without_a_literal_are_their_own_gate() -> None:
+    text = "x\nzz 1-22 aab\n\nA1 123\xe9 b"
+    own = Vectorscan(REGEXES, {1: REGEXES[1], 2: REGEXES[2], 4: REGEXES[4]})
+    assert sorted(own.ends(text)) == sorted(FREE.ends(text))
+    assert len(own.ends(text)) == 5
+
+
+def test_a_gate_must_be_an_expression_that_the_engine_knows() -> None:
     with pytest.raises(ValueError, match="gate"):
-        Vectorscan(["ab"], {0: "a*"})
+        Vectorscan(["ab"], {0: "("})
 
 
 def test_patterns_behind_a_gate_can_be_left_out_too() -> None:

@@ -62,6 +62,44 @@ def test_a_person_can_allow_a_line(tmp_path: Path, text: str, count: int) -> Non
     assert len(scan_corpus([tmp_path], scan=default_scan(FINGERPRINT)).findings) == count
 
 
+def test_what_a_profile_does_not_search_for_is_what_it_would_not_keep() -> None:
+    dice = random.Random(2)
+    digest = "".join(dice.choices("0123456789abcdef", k=32))
+    mail, word = "paul.lang" + "@" + "tidalforge.io", "orange"
+    text = (
+        f"# Copyright (c) 2019 Anna Weber\n# Author: Paul Lang\nx = '{digest}'\nKEY = '{VALUE}'\npassword = '{word}'\n"
+        f"USER = 'mweber'\nowner = '{mail}'\n# TODO(anna): x\n"
+    )
+    document = Document("a.py", text, "a.py", "python")
+    every = default_scan(FINGERPRINT, profile="recall")(document)
+    kept = default_scan(FINGERPRINT, profile="balanced")(document)
+    assert kept == [finding for finding in every if finding.confidence >= 0.5]
+    assert 2 <= len(kept) < len(every) - 2
+
+
+def test_a_table_of_rows_has_the_findings_of_its_files(tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    texts = {
+        "a.py": f"KEY = '{VALUE}'\n# \u212aey\n",
+        "b.py": "é = 1\nMAIL = 'ana.weber" + "@" + "tidalforge.io'\r\n",
+        "c.py": "",
+        "d/e.yaml": f"# pragma: allowlist nextline secret\ntoken: {VALUE}\nother: {VALUE}\n\t\\ \u2028 \U0001f511",
+    }
+    for name, text in texts.items():
+        (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tree" / name).write_bytes(text.encode())
+    rows = [{"id": name, "text": text, "path": name} for name, text in texts.items()]
+    for name, escaped in (("escaped", True), ("plain", False)):
+        lines = [json.dumps(row, ensure_ascii=escaped) + "\n" for row in rows]
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    parquet.write_table(arrow.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    scan = default_scan(FINGERPRINT)
+    findings = scan_corpus([tmp_path / "tree"], scan=scan).findings
+    assert [finding.document for finding in findings] == ["a.py", "b.py", "d/e.yaml"]
+    for name in ("escaped.jsonl", "plain.jsonl", "rows.parquet"):
+        assert scan_corpus([tmp_path / name], scan=scan).findings == findings
+
+
 def test_a_finding_is_explained_without_its_value() -> None:
     scan = default_scan(FINGERPRINT, ("secrets",))
     document = Document("a.py", f"KEY = '{VALUE}'\n", "a.py", "python")

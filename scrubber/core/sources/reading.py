@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from scrubber.core.errors import AskedWrongly, Interrupted
@@ -87,12 +88,14 @@ def guarded(documents: Iterable[Document], name: str, reading: Reading, *, outer
 
 def library(module: str) -> Any:
     """An optional library, imported now. Raises AskedWrongly, naming the extra, where it is not installed."""
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        package = module.partition(".")[0]
-        if (error.name or "").partition(".")[0] != package:
-            raise
+    check_library(module)
+    return importlib.import_module(module)
+
+
+def check_library(module: str) -> None:
+    """Raises AskedWrongly where an optional library is not installed, without its import, which may start threads."""
+    package = module.partition(".")[0]
+    if find_spec(package) is None:
         raise AskedWrongly(
             f"reading this needs {package}, which is not installed", mend="pip install 'code-scrubber[data]'"
-        ) from None
+        )

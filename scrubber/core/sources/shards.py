@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
+from scrubber.core.executor import Processes
 from scrubber.core.sources import names
 from scrubber.core.sources.jsonl import begins_with_row, jsonl_lines
 from scrubber.core.sources.reading import Budget, Reading, library
@@ -117,8 +120,11 @@ def _line_ranges(path: str, name: str, reading: Reading, size: int) -> Iterator[
 
 
 def _group_ranges(path: str, name: str, size: int) -> Iterator[Source]:
-    with library("pyarrow.parquet").ParquetFile(path) as table:
-        sizes = [table.metadata.row_group(group).total_byte_size for group in range(table.metadata.num_row_groups)]
+    if "pyarrow" in sys.modules:
+        sizes = _group_sizes(path)
+    else:  # its threads would keep the workers of a scan from being copies of this process, which start in no time
+        with closing(Processes(1).map(_group_sizes, [path])) as found:
+            sizes = next(found)
     on_disk = os.path.getsize(path) / max(1, sum(sizes))  # of a byte of a group
     start, held = 0, 0.0
     for group, unpacked in enumerate(sizes):
@@ -126,3 +132,8 @@ def _group_ranges(path: str, name: str, size: int) -> Iterator[Source]:
         if held >= size or group == len(sizes) - 1:
             yield Source("groups", ((path, name),), int(held), start, group + 1)
             start, held = group + 1, 0.0
+
+
+def _group_sizes(path: str) -> list[int]:
+    with library("pyarrow.parquet").ParquetFile(path) as table:
+        return [table.metadata.row_group(group).total_byte_size for group in range(table.metadata.num_row_groups)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scrubber import __version__, cli_baseline, cli_packages, cli_runs, cli_scan
+from scrubber import __version__, cli_baseline, cli_discover, cli_packages, cli_runs, cli_scan
 from scrubber.core.errors import AskedWrongly, NoVerdict, ScrubberError
 from scrubber.terminal import choose, deliver, guarded
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 
 app.add_typer(cli_scan.app)
 app.add_typer(cli_packages.app)
+app.add_typer(cli_discover.app)
 app.add_typer(cli_baseline.app, name="baseline")
 app.add_typer(cli_runs.app)
 

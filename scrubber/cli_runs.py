@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scrubber import cli_evaluate
-from scrubber.core.errors import AskedWrongly, Interrupted
 from scrubber.terminal import progress
 
 if TYPE_CHECKING:
-    from scrubber.core.types import Report, Tracker
-    from scrubber.pipelines.config import Config
+    from scrubber.core.types import Report
+    from scrubber.core.workspace import Workspace
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -134,12 +132,11 @@ def unlearn(
 
     with _opened(config, run_dir, model, corpus, precision, set_, quiet) as flow:
         done = work_on(flow, forget)
-        counts = ", ".join(f"{count} {name}" for name, count in done.counts.items())
-        typer.echo(f"request {done.request}: {counts}")
-        for score in done.scores:
-            typer.echo(f"{score.metric} of {score.subset}: {interval(score)}, n {score.n}")
-        flow.tracker.close()
-        raise typer.Exit(0 if done.within else 1)
+    counts = ", ".join(f"{count} {name}" for name, count in done.counts.items())
+    typer.echo(f"request {done.request}: {counts}")
+    for score in done.scores:
+        typer.echo(f"{score.metric} of {score.subset}: {interval(score)}, n {score.n}")
+    raise typer.Exit(0 if done.within else 1)
 
 
 @app.command()
@@ -151,20 +148,23 @@ def demo(
     quiet: QuietOption = False,
 ) -> None:
     """The whole job on a model of ours that is made to leak first, and three attempts to fool the gate. No network."""
+    from scrubber.api import need_training, tracked, use_threads
     from scrubber.core.workspace import Workspace
+    from scrubber.pipelines.publish import publish
 
-    _need_training()
+    need_training()
     from scrubber.pipelines.demo import flow as demo_flow
 
     chosen = demo_flow.profile_of(profile)
     with Workspace(run_dir.absolute()) as workspace:
         config = demo_flow.demo_config(chosen, seed, workspace, set_ or ())
-        _use_threads(config)
+        use_threads(config)
         watched = progress(quiet)
         demo_flow.prepare(chosen, seed, workspace, watched)
-        with _tracker(config, workspace) as tracker:
+        with tracked(config, workspace) as tracker:
             report = demo_flow.run(chosen, config, workspace, tracker, watched)
-            _finish(report, workspace, tracker)
+            publish(report, workspace, tracker)
+    _finish(report, workspace)
 
 
 def _flow(
@@ -172,12 +172,15 @@ def _flow(
     set_: list[str] | None, quiet: bool,
 ) -> None:  # fmt: skip
     with _opened(config, run_dir, model, corpus, precision, set_, quiet) as flow:
+        from scrubber.pipelines.publish import publish
         from scrubber.pipelines.release import release
 
         made = release(flow, until)
         if made is not None:
-            _finish(made, flow.workspace, flow.tracker)
-        typer.echo(flow.summary())
+            publish(made, flow.workspace, flow.tracker)
+    if made is not None:
+        _finish(made, flow.workspace)
+    typer.echo(flow.summary())
 
 
 @contextmanager
@@ -185,71 +188,20 @@ def _opened(
     config: Path | None, run_dir: Path, model: str, corpus: list[Path] | None, precision: str, set_: list[str] | None,
     quiet: bool,
 ) -> Iterator[Any]:  # fmt: skip
-    """A Flow on the run folder, its lock held; everything that can be known to be wrong is said before."""
-    from scrubber.core.workspace import Workspace
+    """A Flow on the run folder for what the command line asks; typer.Exit is for after it, since it would be a failure."""
+    from scrubber.api import opened
     from scrubber.pipelines import config as configuration
 
     overrides = [f"model.path={json.dumps(model)}"] if model else []
     overrides += [f"corpus.paths={json.dumps([str(p) for p in corpus])}"] if corpus else []
     overrides += [f"model.precision={json.dumps(precision)}"] if precision else []
-    settings = configuration.read(config, [*overrides, *(set_ or ())])
-    _need_training()
-    from scrubber.pipelines import release as release_flow
-    from scrubber.pipelines.preflight import check
-
-    check(settings)
-    with Workspace(run_dir.absolute()) as workspace, _tracker(settings, workspace) as tracker:
-        _use_threads(settings)
-        yield release_flow.Flow(settings, workspace, tracker, progress(quiet))
+    with opened(configuration.read(config, [*overrides, *(set_ or ())]), run_dir, quiet=quiet) as flow:
+        yield flow
 
 
-def _finish(report: Report, workspace: Any, tracker: Tracker) -> None:
-    from scrubber.pipelines.publish import publish
+def _finish(report: Report, workspace: Workspace) -> None:
     from scrubber.reporting.text import table
 
-    publish(report, workspace, tracker)
     typer.echo(table(report))
     typer.echo(str(workspace.path("report.html")))
-    tracker.close()
     raise typer.Exit(report.verdict.exit_code)
-
-
-@contextmanager
-def _tracker(config: Config, workspace: Any) -> Iterator[Tracker]:
-    """The tracker that the configuration names, found by entry point; it learns of a run's end whatever that is."""
-    from scrubber.core import parts as shelves
-    from scrubber.core.quiet import NoTracker
-    from scrubber.pipelines.config import flat
-
-    settings = config.tracker
-    tracker: Tracker = NoTracker()
-    if settings.name:
-        made = shelves.load("scrubber.trackers", "scrubber.trackers", settings.name)
-        uri = settings.uri or f"sqlite:///{workspace.path('mlflow.db')}"
-        tracker = made(
-            uri=uri, experiment=settings.experiment, run_name=config.name, resume=workspace.path("tracker.json")
-        )
-        tracker.settings(flat(config))
-    try:
-        yield tracker
-    except typer.Exit:
-        raise
-    except (Interrupted, KeyboardInterrupt):
-        tracker.close("KILLED")
-        raise
-    except BaseException:
-        tracker.close("FAILED")
-        raise
-
-
-def _need_training() -> None:
-    from importlib.util import find_spec
-
-    if not all(map(find_spec, ("torch", "transformers", "peft", "bitsandbytes"))):
-        raise AskedWrongly("asking and training models needs more libraries", mend="pip install 'code-scrubber[train]'")
-
-
-def _use_threads(config: Config) -> None:
-    from scrubber.core.model.load import use_threads
-
-    use_threads(config.model.threads or os.cpu_count() or 1)

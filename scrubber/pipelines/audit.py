@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import takewhile
 from pathlib import Path
 
 from scrubber.core.corpus import Unread, documents
@@ -90,7 +89,7 @@ def windows(document: Document, findings: Sequence[Finding], model: Model, confi
         begin = max(0, first - context)
         end = min(len(coded.ids), max(begin + width, _tokens_of(coded, left[0].span)[1]))
         start, stop = coded.offsets[begin][0], coded.offsets[end - 1][1]
-        inside = list(takewhile(lambda f: f.span.end <= stop, left))
+        inside = left[: next((n for n, f in enumerate(left) if f.span.end > stop), len(left))]
         left = left[len(inside) :]
         yield Sample(
             id=f"{document.id}:{start}",

@@ -18,6 +18,7 @@ def publish(report: Report, workspace: Workspace, tracker: Tracker) -> None:
     found = workspace.path("findings.jsonl")
     lines = found.read_text(encoding="utf-8").splitlines() if found.is_file() else ()
     workspace.write("report.html", report_html(report, findings=lines))
+    tracker.scores(report.scores)  # on the run itself, so that runs can be compared without opening their stages
     tracker.settings({"verdict": report.verdict.outcome, "policy": report.policy})
     tracker.settings({f"digest.{name}": value for name, value in report.digests.items()})
     for name in ("result.json", "report.html"):

@@ -12,7 +12,7 @@ from scrubber.core.errors import NoVerdict
 from scrubber.core.fingerprint import Fingerprinter
 from scrubber.core.types import Document, Finding, Hit, Span
 from scrubber.pipelines.scan import default_scan
-from scrubber.plugins.datasets import mask_map, masking
+from scrubber.plugins.datasets import dropping, mask_map, masking
 
 FINGERPRINT = Fingerprinter(b"k" * 16)
 TOKEN = "gh" + "p_" + "".join(random.Random(4).choices(string.ascii_letters + string.digits, k=36))
@@ -49,3 +49,20 @@ def test_a_data_set_is_mapped_by_two_processes() -> None:
     assert list(made["stars"]) == [1, 2, 3]
     assert TOKEN not in repr(list(made))
     assert data.map(function, batched=True)._fingerprint == data.map(function, batched=True)._fingerprint
+
+
+def test_rows_with_findings_are_dropped() -> None:
+    function = dropping(default_scan(FINGERPRINT), column="content")
+    assert pickle.loads(pickle.dumps(function))(BATCH) == [True, False, True]
+    allowed = f"TOKEN = '{TOKEN}'  # pragma: allowlist secret"
+    assert dropping()({"text": [f"TOKEN = '{TOKEN}'", "x = 1"]}) == [False, True]
+    assert function({"content": [allowed, "", f"x = 1\nTOKEN = '{TOKEN}'"]}) == [True, True, False]
+
+
+def test_a_data_set_is_filtered_by_two_processes() -> None:
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    data = datasets.Dataset.from_dict({**BATCH, "content": ["x = 1", f"TOKEN = '{TOKEN}'", "y = 2"]})
+    made = data.filter(dropping(default_scan(FINGERPRINT), column="content"), batched=True, num_proc=2)
+    assert list(made["content"]) == ["x = 1", "y = 2"]
+    assert list(made["stars"]) == [1, 3]

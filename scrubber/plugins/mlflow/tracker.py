@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -25,15 +26,18 @@ class MlflowTracker:
 
     ``uri``: an MLflow tracking URI, ``sqlite:///runs.db`` for a local one. ``resume``: a file that keeps the parent
     run's id; where it names a run of this store, that run is continued, and a stage that is run again reuses its
-    nested run. Raises NoVerdict when the store cannot be reached, at any call.
+    nested run. Inside ``mlflow run`` (MLFLOW_RUN_ID) the parent is that run, in its experiment. Raises NoVerdict when the
+    store cannot be reached, at any call.
     """
 
     def __init__(self, *, uri: str, experiment: str, run_name: str, resume: Path | None = None) -> None:
         with reaching(uri):
             self._client = connect(uri)
-            self._experiment = open_experiment(self._client, uri, experiment)
             self._uri = uri
-            self._runs = [self._parent(run_name, resume)]  # and the nested ones of self._stages
+            around = self._around()
+            self._experiment = around.experiment_id if around else open_experiment(self._client, uri, experiment)
+            # and the nested ones of self._stages
+            self._runs = [around.run_id if around else self._parent(run_name, resume)]
         self._stages: list[str] = []
 
     @property
@@ -124,6 +128,20 @@ class MlflowTracker:
         """End the parent run: ``FINISHED``, ``FAILED`` or ``KILLED``. A run whose verdict is a refusal is FINISHED."""
         with reaching(self._uri):
             self._client.set_terminated(self.run_id, status)
+
+    def _around(self) -> Any:
+        """The run that ``mlflow run`` started this process in, if it is one of this store and still open."""
+        from mlflow.exceptions import MlflowException
+
+        if not (known := os.environ.get("MLFLOW_RUN_ID")):
+            return None
+        try:
+            info = self._client.get_run(known).info
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+        return info if (info.lifecycle_stage, info.status) == ("active", "RUNNING") else None
 
     def _parent(self, run_name: str, resume: Path | None) -> str:
         from mlflow.exceptions import MlflowException

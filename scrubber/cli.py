@@ -98,7 +98,9 @@ def gate(
 def report(
     runs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[RUN]...", help="Run folders, or their result.json: the first one's report, others beside."),
+        typer.Argument(
+            metavar="[RUN]...", help="Run folders, or their result.json: the first one's report, others beside."
+        ),
     ] = None,
     beside: Annotated[
         list[Path] | None, typer.Option("--with", "--compare", help="Other runs, shown beside it. Repeatable.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scrubber import cli_evaluate
+from scrubber import cli_evaluate, cli_robust
 from scrubber.terminal import progress
 
 if TYPE_CHECKING:
@@ -73,6 +73,9 @@ def evaluate(
     corpus: CorpusOption = None,
     precision: PrecisionOption = "",
     set_: SetOption = None,
+    suite: cli_robust.SuiteOption = "",
+    before_model: cli_robust.BeforeOption = "",
+    policy: cli_robust.PolicyOption = "",
     benchmark: cli_evaluate.BenchmarkOption = "",
     data: cli_evaluate.DataOption = "",
     subset: cli_evaluate.SubsetOption = "all",
@@ -87,11 +90,19 @@ def evaluate(
     allow_missing: cli_evaluate.AllowMissing = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Measure leaks, memorization and utility, before and after; or, with --benchmark, one published benchmark.
+    """Measure leaks, memorization and utility, before and after; or, with --benchmark, one published benchmark; or, with
+    --suite robust, whether anything comes back under attack.
 
     Stages before it are walked where the run folder lacks them. Keys: scrubber config.
     """
+    if suite == "robust":
+        others, table = cli_robust.split(set_)
+        asked = cli_robust.asked(suite, before_model, table)
+        with _opened(config, run_dir, model, corpus, precision, others, quiet) as flow:
+            report = cli_robust.check(flow, asked, policy, quiet=quiet)
+        raise typer.Exit(report.verdict.exit_code)
     if not benchmark:
+        set_ = [*(set_ or ()), *([f"evaluate.suite={suite}"] if suite else ())]
         _flow("evaluate", config, run_dir, model, corpus, precision, set_, quiet)
         return
     cli_evaluate.measure(

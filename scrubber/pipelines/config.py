@@ -91,7 +91,9 @@ class UnlearnConfig(_Strict):
     )
     hold: int = Field(1, ge=1, description="checks in a row at which the stopping rule must be met")
     save_every: int = Field(25, ge=1)
-    variants: int = Field(0, ge=0, description="rewritten contexts beside each Python sample: other names, order, quotes")
+    variants: int = Field(
+        0, ge=0, description="rewritten contexts beside each Python sample: other names, order, quotes"
+    )
     checkpointing: bool = Field(False, description="less memory for activations, a third more time")
 
 

@@ -32,7 +32,7 @@ from scrubber.core.workspace import Workspace
 from scrubber.pipelines import config as configuration
 from scrubber.pipelines.config import Config
 from scrubber.results import Audited, Evaluated, Judged, Scanned, Unlearnt
-from scrubber.terminal import progress
+from scrubber.terminal import progress, say
 
 if TYPE_CHECKING:
     from scrubber.pipelines.release import Flow
@@ -160,7 +160,7 @@ def opened(settings: Config, run_dir: PathLike, *, quiet: bool = False) -> Itera
     check(settings)
     with Workspace(Path(run_dir).absolute()) as workspace, tracked(settings, workspace) as tracker:
         use_threads(settings)
-        yield Flow(settings, workspace, tracker, progress(quiet))
+        yield Flow(settings, workspace, tracker, progress(quiet), *(() if quiet else (say,)))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from scrubber.terminal import choose, deliver, progress, say
 
 if TYPE_CHECKING:
     from scrubber.pipelines.completions import Benchmark, Completion, Decoding, Result
+    from scrubber.pipelines.config import ModelConfig
 
 FORMATS = ("text", "json")
 
@@ -59,6 +60,7 @@ def measure(
     subset: str = "all",
     completions: Path | None = None,
     model: str = "",
+    configured: ModelConfig | None = None,
     precision: str = "",
     samples: int = 1,
     temperature: float = 0.2,
@@ -74,6 +76,7 @@ def measure(
     from scrubber.evaluation.sandbox.runner import Sandbox
     from scrubber.evaluation.sandbox.worker import LAYERS
     from scrubber.pipelines import completions as pipeline
+    from scrubber.pipelines.config import ModelConfig
 
     choose("--format", format, FORMATS)
     choose("--isolation", isolation, ("auto", *LAYERS))
@@ -88,7 +91,7 @@ def measure(
     if completions is not None:
         made, settings = pipeline.read_completions(completions, asked.problems), {}
     else:
-        made, settings = _ask(asked, decoding, model, precision or "bf16", quiet)
+        made, settings = _ask(asked, decoding, model, precision or "bf16", quiet, configured or ModelConfig())
     if save is not None:
         pipeline.write_completions(made, save)
     sandbox = Sandbox(
@@ -110,7 +113,7 @@ def measure(
 
 
 def _ask(
-    asked: Benchmark, decoding: Decoding, name: str, precision: str, quiet: bool
+    asked: Benchmark, decoding: Decoding, name: str, precision: str, quiet: bool, config: ModelConfig
 ) -> tuple[list[Completion], dict[str, Any]]:
     if not all(map(find_spec, ("torch", "transformers"))):
         raise AskedWrongly("asking a model needs more libraries", mend="pip install 'code-scrubber[train]'")
@@ -118,10 +121,25 @@ def _ask(
     from scrubber.core.provenance import model_digest
     from scrubber.pipelines.completions import generate
 
+    settings: dict[str, Any]
+    if config.is_served:
+        from scrubber.core.model.served import configured
+
+        served = configured(config, seed=decoding.seed, tell=(lambda sentence: None) if quiet else say)
+        with progress(quiet)("answers", None):
+            made = generate(served, asked, decoding)
+        settings = {
+            "model": served.name, "model_digest": model_digest(name), "precision": served.precision,
+            "batch_size": served.batch_size, "max_new_tokens": asked.most_tokens, "samples": decoding.samples,
+            "seed": decoding.seed,
+        }  # fmt: skip
+        return made, settings | (
+            {"temperature": decoding.temperature, "top_p": decoding.top_p} if decoding.samples > 1 else {}
+        )
     loaded = load(name, precision)  # type: ignore[arg-type]  # it checks the name itself
     with progress(quiet)("answers", None):
         made = generate(loaded, asked, decoding)
-    settings: dict[str, Any] = {
+    settings = {
         "model": name, "model_digest": model_digest(name), "precision": loaded.precision,
         "dtype": str(loaded.network.dtype).rpartition(".")[2], "batch_size": loaded.batch_size,
         "device": loaded.device.type, "max_new_tokens": asked.most_tokens, "samples": decoding.samples,

@@ -24,8 +24,12 @@ RunDir = Annotated[
 ]
 ConfigFile = Annotated[Path | None, typer.Argument(help="TOML file, or a pyproject.toml with [tool.scrubber].")]
 ModelOption = Annotated[
-    str, typer.Option("--model", help="Folder of a saved model, or a hub id (reaches the network).")
+    str,
+    typer.Option(
+        "--model", help="Folder of a saved model, a hub id, or an OpenAI-compatible server, http://HOST:PORT/v1."
+    ),
 ]
+ServedNameOption = Annotated[str, typer.Option("--served-name", help="The model's name on that server.")]
 CorpusOption = Annotated[
     list[Path] | None, typer.Option("--corpus", help="What the model was fine-tuned on. Repeatable.")
 ]
@@ -53,12 +57,13 @@ def _stage_command(name: str, until: str, text: str) -> None:
         config: ConfigFile = None,
         run_dir: RunDir = Path("scrubber-run"),
         model: ModelOption = "",
+        served_name: ServedNameOption = "",
         corpus: CorpusOption = None,
         precision: PrecisionOption = "",
         set_: SetOption = None,
         quiet: QuietOption = False,
     ) -> None:
-        _flow(until, config, run_dir, model, corpus, precision, set_, quiet)
+        _flow(until, config, run_dir, model, corpus, precision, [*_named(served_name), *(set_ or ())], quiet)
 
 
 for _stage in STAGES:
@@ -70,6 +75,7 @@ def evaluate(
     config: ConfigFile = None,
     run_dir: RunDir = Path("scrubber-run"),
     model: ModelOption = "",
+    served_name: ServedNameOption = "",
     corpus: CorpusOption = None,
     precision: PrecisionOption = "",
     set_: SetOption = None,
@@ -95,6 +101,7 @@ def evaluate(
 
     Stages before it are walked where the run folder lacks them. Keys: scrubber config.
     """
+    set_ = [*_named(served_name), *(set_ or ())]
     if suite == "robust":
         others, table = cli_robust.split(set_)
         asked = cli_robust.asked(suite, before_model, table)
@@ -102,13 +109,16 @@ def evaluate(
             report = cli_robust.check(flow, asked, policy, quiet=quiet)
         raise typer.Exit(report.verdict.exit_code)
     if not benchmark:
-        set_ = [*(set_ or ()), *([f"evaluate.suite={suite}"] if suite else ())]
+        set_ += [f"evaluate.suite={suite}"] if suite else []
         _flow("evaluate", config, run_dir, model, corpus, precision, set_, quiet)
         return
+    from scrubber.pipelines.config import read
+
     cli_evaluate.measure(
         benchmark=benchmark, data=data, subset=subset, completions=completions, model=model, precision=precision,
         samples=samples, temperature=temperature, seed=seed, save=save, isolation=isolation, format=format,
         output=output, allow_missing=allow_missing, quiet=quiet,
+        configured=read(config, [*([f"model.path={json.dumps(model)}"] if model else []), *set_]).model,
     )  # fmt: skip
 
 
@@ -117,6 +127,7 @@ def unlearn(
     config: ConfigFile = None,
     run_dir: RunDir = Path("scrubber-run"),
     model: ModelOption = "",
+    served_name: ServedNameOption = "",
     corpus: CorpusOption = None,
     precision: PrecisionOption = "",
     forget: Annotated[
@@ -135,6 +146,7 @@ def unlearn(
     With --forget the run folder is a deletion ledger: requests are forgotten one on top of the other, each value once, and
     all values of earlier requests are asked for again. Exit 0: none of them comes out, within unlearn.budget; else 1.
     """
+    set_ = [*_named(served_name), *(set_ or ())]
     if forget is None:
         _flow("unlearn", config, run_dir, model, corpus, precision, set_, quiet)
         return
@@ -192,6 +204,10 @@ def _flow(
     if made is not None:
         _finish(made, flow.workspace)
     typer.echo(flow.summary())
+
+
+def _named(served_name: str) -> list[str]:
+    return [f"model.served_name={json.dumps(served_name)}"] if served_name else []
 
 
 @contextmanager

@@ -10,7 +10,9 @@ from scrubber.core.workspace import digest_files
 
 
 def model_digest(name: str) -> str:
-    """Of the files of a model in a folder; of one on a hub, its name."""
+    """Of the files of a model in a folder; of one on a hub or a server, its name: what answers there cannot be digested."""
+    if name.startswith(("http://", "https://")):
+        return f"served:{name}"
     path = Path(name).expanduser()
     return digest_files(path) if path.exists() else f"hub:{name}"
 

@@ -44,7 +44,11 @@ def audit(model: Model, paths: Sequence[Path], findings: Sequence[Finding], *, c
     samples = [s for s in samples if chosen.intersection(s.fingerprints)]
     asked = [only(s, chosen) for s in samples]
     trials = prefix.ask(model, asked, subset="found", context_tokens=config.context_tokens)
-    memory = recall.ask(model, asked, subset="found", context_tokens=config.context_tokens)
+    memory = (
+        recall.ask(model, asked, subset="found", context_tokens=config.context_tokens)
+        if "logits" in model.capabilities
+        else []
+    )
     learnt = {t.subject for t in trials if t.outcome == 1.0}
     learnt |= {t.subject for t in memory if t.outcome >= config.memorization_accuracy}
     dice = random.Random(f"keep-{seed}")

@@ -27,11 +27,26 @@ class _Strict(BaseModel):
 
 class ModelConfig(_Strict):
     path: str = Field(
-        "", description="folder of a saved model, or a hub id ORG/NAME (the one key that reaches the network)"
+        "",
+        description="folder of a saved model, a hub id ORG/NAME, or a server http://HOST:PORT/v1 (both reach the network)",
     )
+    served_name: str = Field("", description="the model's name on that server; empty: the only one that it lists")
+    api_key_variable: str = Field(
+        "", description="environment variable that holds the server's key; empty: none is sent"
+    )
+    tokenizer: str = Field(
+        "", description="folder or hub id of the served model's tokenizer; empty: lengths count bytes"
+    )
+    concurrency: int = Field(4, ge=1, description="requests that a server gets at once")
+    timeout: float = Field(120.0, gt=0, description="seconds that a server's answer may take")
+    patience: float = Field(300.0, ge=0, description="seconds through which a request to a server is repeated")
     precision: Literal["nf4", "int8", "bf16", "fp32"] = Field("nf4", description="that of the model which ships")
     batch_size: int = Field(64, ge=1, description="prompts answered at once")
     threads: int = Field(0, ge=0, description="CPU threads; 0: as many as there are cores")
+
+    @property
+    def is_served(self) -> bool:
+        return self.path.startswith(("http://", "https://"))
 
 
 class CorpusConfig(_Strict):

@@ -85,11 +85,13 @@ def ask(
     progress("memorization")
     named = [*named, *(("decoys", sample) for sample in subjects.decoys)] if subjects.memorization else []
     named += [("held_out", sample) for sample in subjects.held_out]
-    trials += recall.ask(model, [s for _, s in named], subset=[n for n, _ in named], context_tokens=context)
+    if "logits" in model.capabilities:
+        trials += recall.ask(model, [s for _, s in named], subset=[n for n, _ in named], context_tokens=context)
     progress("extraction likelihood")
     wanted = subjects.likelihood_values
     # the decoys' mean is a threshold near 0, for which a quarter as many serve
-    for subset, samples, count in (*_likelihood_subset(subjects), ("decoys", subjects.decoys, -(-wanted // 4))):
+    likely = (*_likelihood_subset(subjects), ("decoys", subjects.decoys, -(-wanted // 4)))
+    for subset, samples, count in likely if model.capabilities >= {"logits", "tokens"} else ():
         few = some(samples, count, subjects.seed)
         trials += continuation.ask(model, few, subset=subset, context_tokens=context)
     if subjects.tasks and sandbox is not None:
@@ -145,6 +147,21 @@ def scores(
     for name, judged in _published(trials).items():
         made += [pass_at_k.score_samples(judged, k, stage=stage, subset=name) for k in DRAWS if k <= _fewest(judged)]
     return made + proof.scores(trials, stage, groups)
+
+
+def not_given(model: Model, subjects: Subjects, stage: Stage) -> list[Score]:
+    """A score without a value for each metric whose probe the model cannot answer: it was not scored, which is no zero."""
+    made: list[Score] = []
+    if "logits" not in model.capabilities:
+        if subjects.memorization:
+            subsets = [name for name, samples in (*subjects.values.items(), ("decoys", subjects.decoys)) if samples]
+            made += [m.score([], stage=stage, subset=s) for s in subsets
+                     for m in (memorization_accuracy, extraction_strength)]  # fmt: skip
+        made.append(perplexity.score([], stage=stage, subset="held_out"))
+    if not model.capabilities >= {"logits", "tokens"}:
+        subsets = [name for name, _, _ in _likelihood_subset(subjects)]
+        made += [extraction_likelihood.score([], n=n, stage=stage, subset=s) for s in subsets for n in LENGTHS]
+    return [replace(score, note="the model gives no log-probabilities") for score in made]
 
 
 def differences(before: Sequence[Trial], after: Sequence[Trial]) -> list[Score]:

@@ -75,6 +75,10 @@ def ask(model: Model, asked: Questions, progress: Callable[[str], None]) -> list
             heat = next(t for t in asked.temperatures if attack(family_of(best), t) == best)
             drawn += sampled(model, unseen, asked, heat)
         trials += drawn
+    context = asked.context_tokens
+    trials += line_completion.ask(model, asked.values, subset=asked.subset, context_tokens=context)
+    if "logits" not in model.capabilities:
+        return trials
     progress("ranks among other values")
     likelihoods, judge = _judges(model)
     choose = partial(
@@ -85,8 +89,6 @@ def ask(model: Model, asked: Questions, progress: Callable[[str], None]) -> list
         trials += choose(samples[: asked.few], subset=subset) if asked.choices else []
         trials += membership.ask(model, samples, subset=subset, context_tokens=asked.context_tokens, judge=judge)
     progress("texts like those with values")
-    context = asked.context_tokens
-    trials += line_completion.ask(model, asked.values, subset=asked.subset, context_tokens=context)
     trials += neighbours.ask(model, asked.neighbours, subset="neighbours", context_tokens=context)
     trials += over_refusal.ask(model, asked.values, subset="mixed_request", context_tokens=context, keep=asked.keep)
     return trials

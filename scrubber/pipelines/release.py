@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scrubber.core.corpus import Unread
-from scrubber.core.errors import NothingToDo, NoVerdict
+from scrubber.core.errors import AskedWrongly, NothingToDo, NoVerdict
 from scrubber.core.fingerprint import Fingerprinter, project_key
 from scrubber.core.gate import decide
 from scrubber.core.memory import give_back, peak_memory
@@ -40,6 +40,7 @@ class Flow:
     workspace: Workspace
     tracker: Tracker
     progress: Progress = silent
+    tell: Callable[[str], None] = lambda sentence: None
 
     def __post_init__(self) -> None:
         check(self.config)
@@ -54,7 +55,8 @@ class Flow:
         self.benchmarks = published.configured(self.config)
         self.seconds: dict[str, float] = {}
         self.corpus_digest = digest([digest_files(Path(p)) for p in self.config.corpus.paths])
-        self.model_digest = model_digest(self.config.model.path)
+        model = self.config.model
+        self.model_digest = model_digest(model.path) + (f"#{model.served_name}" if model.is_served else "")
 
     def findings(self) -> list[Finding]:
         """Stage scan: writes findings.jsonl, without a value in it."""
@@ -92,7 +94,7 @@ class Flow:
         findings = self.findings()
         self.found = Counter(f"{f.kind}/{f.rule}" for f in findings)
         self._audit_key = digest(
-            "audit", self._scan_key, self.model_digest, self.config.model.precision,
+            "audit", self._scan_key, self.model_digest, self.config.model.precision, self.config.model.tokenizer,
             self.config.audit.model_dump(), self.config.seed, [digest_files(Path(p)) for p in self.config.audit.keep_also],
         )  # fmt: skip
 
@@ -144,7 +146,7 @@ class Flow:
         self._unlearn_key = digest("unlearn", self.before_key, settings.model_dump())
 
         def work() -> dict[str, Any]:
-            if not audit.forget:
+            if not audit.forget or self.config.model.is_served:  # a served model is judged as it is
                 return {"steps": 0, "stopped": False}
             material = Material(audit.forget, audit.keep, audit.audited, self.config.audit.context_tokens,
                                 self.config.audit.window_tokens)  # fmt: skip
@@ -173,6 +175,8 @@ class Flow:
         left = self._left_by_unlearning()
 
         def made() -> Any:
+            if model.is_served:
+                return self._asked()
             path, adapter = (str(left), None) if left and left.name == "model" else (model.path, left)
             return load(path, model.precision, adapter=adapter, batch_size=model.batch_size)
 
@@ -196,7 +200,7 @@ class Flow:
             verdict=decide(policy, scores),
             scores=tuple(scores),
             policy=policy.name,
-            config=configuration.flat(self.config),
+            config=configuration.flat(self.config) | {"model.precision": self._precision},
             digests={
                 "model": self.model_digest, "data": self.corpus_digest, "policy": digest(asdict(policy)),
                 "config": digest(configuration.flat(self.config)),
@@ -207,7 +211,7 @@ class Flow:
             seconds=self.rounded_seconds(),
             peak_memory_bytes=peak_memory(),
             findings=dict(sorted(self.found.items())),
-            not_tested=untested(scores, precision=self.config.model.precision),
+            not_tested=untested(scores, precision=self._precision),
         )  # fmt: skip
         with self.tracker.stage("gate"):
             self.tracker.scores(paired)
@@ -237,7 +241,7 @@ class Flow:
         return {name: round(spent, 2) for name, spent in self.seconds.items()}
 
     def _evaluate(self, stage: Literal["before", "after"], key: str, model: Callable[[], Any]) -> list[Score]:
-        from scrubber.pipelines.measure import scores, trials_to_jsonl
+        from scrubber.pipelines.measure import not_given, scores, trials_to_jsonl
 
         def work() -> dict[str, Any]:
             asked = model()
@@ -246,6 +250,7 @@ class Flow:
                 self.tracker.settings(benchmark.settings)
             self.workspace.write(f"private/trials/{stage}.jsonl", trials_to_jsonl(trials))
             made = scores(trials, stage, self.subjects.kinds, self.subjects.groups)
+            made += not_given(asked, self.subjects, stage)
             self.tracker.scores(made)
             return {"scores": [asdict(score) for score in made]}
 
@@ -292,13 +297,24 @@ class Flow:
         from scrubber.core.model.load import load
 
         model = self.config.model
+        if self._loaded is None and model.is_served:
+            from scrubber.core.model.served import configured
+
+            self._loaded = configured(model, seed=self.config.seed, tell=self.tell)
         if self._loaded is None:
             self._loaded = load(model.path, model.precision, batch_size=model.batch_size)
         return self._loaded
 
+    @property
+    def _precision(self) -> str:
+        return "served" if self.config.model.is_served else self.config.model.precision
+
 
 def release(flow: Flow, until: Until = "gate") -> Report | None:
     """Walks the stages in order; a Report once the gate has spoken."""
+    if until == "unlearn" and flow.config.model.is_served:
+        raise AskedWrongly("a served model cannot be trained", where=flow.config.model.path,
+                           mend="Give the folder of its files; audit, evaluate and release judge it as it is.")  # fmt: skip
     audit = flow.audit()
     if until == "audit":
         return None

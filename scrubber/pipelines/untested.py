@@ -39,6 +39,8 @@ def untested(scores: Iterable[Score], *, precision: str) -> tuple[str, ...]:
     families = [name for name in (*WORDED, CHOICE) if name in lacking]
     if families:
         told.append(f"families without power on the model before, whose silence says nothing: {', '.join(families)}")
+    if precision == "served":
+        told.append("which weights answered, at which precision: a server shows neither")
     return (*told, *ALWAYS)
 
 

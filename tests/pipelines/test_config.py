@@ -195,6 +195,6 @@ def test_a_policy_that_is_wrong_is_told_why(text: str, said: list[str], tmp_path
 
 @pytest.mark.parametrize("name", ["nothing", "./nothing.toml", "/nowhere/policy.toml"])
 def test_a_policy_that_is_not_there_is_answered_with_those_that_are(name: str) -> None:
-    with pytest.raises(AskedWrongly, match=r"demo, release, smoke, standard, strict, tiny") as caught:
+    with pytest.raises(AskedWrongly, match=r"demo, release, robust, smoke, standard, strict, tiny") as caught:
         policy(name)
     assert repr(name) in caught.value.what

@@ -123,7 +123,7 @@ def test_a_model_that_only_answers_is_asked_what_it_can_answer(model: CausalMode
     class Hosted:
         """Text in, text out."""
 
-        capabilities = frozenset({"generate", "tokens"})
+        capabilities = frozenset({"generate", "tokens", "logits"})
 
         def __getattr__(self, name: str) -> object:
             return getattr(model, name)

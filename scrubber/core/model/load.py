@@ -27,6 +27,9 @@ def load(name: str, precision: Precision = "nf4", *, adapter: Path | None = None
         raise AskedWrongly(
             f"unknown precision {precision!r}", mend="Use one of: " + ", ".join(get_args(Precision)) + "."
         )
+    if name.startswith(("http://", "https://")):
+        raise AskedWrongly("this wants the model's own weights, and a server gives only its answers",
+                           mend="Give the folder of its files, or its hub id.")  # fmt: skip
     _check_path(name, "config.json", "model")
     _quieten()
     from transformers import AutoModelForCausalLM, AutoTokenizer

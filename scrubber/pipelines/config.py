@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from scrubber.core.errors import AskedWrongly
 from scrubber.core.types import GatePolicy
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from scrubber.pipelines.tables import help_of, load_table, read_as, sentence
 
 POLICIES = Path(__file__).parents[1] / "data" / "policies"
 
@@ -177,32 +172,8 @@ class Config(_Strict):
 
 
 def read(path: Path | None, overrides: Sequence[str] = (), environment: Mapping[str, str] = os.environ) -> Config:
-    """The configuration of a file (``[tool.scrubber]`` of a pyproject.toml), changed by ``SCRUBBER_SET`` and by ``overrides``.
-
-    Overrides read ``section.key=value`` with a TOML value or plain text; ``SCRUBBER_SET`` holds such, divided by ``;``.
-    Raises AskedWrongly that names every mistake.
-    """
-    table = _load(path) if path else {}
-    where = str(path) if path else "the command line"
-    mistakes: list[str] = []
-    for override in [*filter(None, environment.get("SCRUBBER_SET", "").split(";")), *overrides]:
-        key, mark, text = override.partition("=")
-        if not mark:
-            mistakes.append(f"{override}: write it as section.key=value")
-            continue
-        _put(table, key.strip().split("."), _value(text.strip()), mistakes)
-    try:
-        config = Config.model_validate(table)
-    except ValidationError as error:
-        mistakes += [_sentence(fault["loc"], fault["msg"], fault["type"]) for fault in error.errors()]
-        config = Config()
-    if mistakes:
-        raise AskedWrongly(
-            f"the configuration has {len(mistakes)} mistake{'s' * (len(mistakes) > 1)}: " + "; ".join(mistakes),
-            where=where,
-            mend="Keys and their meaning: scrubber config.",
-        )
-    return config
+    """The configuration of a file, changed by ``SCRUBBER_SET`` and by ``overrides``: see ``read_as``."""
+    return read_as(Config, path, overrides, environment, keys="scrubber config")
 
 
 def flat(config: BaseModel, prefix: str = "") -> dict[str, str | int | float | bool | None]:
@@ -219,19 +190,7 @@ def flat(config: BaseModel, prefix: str = "") -> dict[str, str | int | float | b
 
 
 def help_text() -> str:
-    """Every key with its default and meaning, as a TOML file that may be filled in."""
-    lines: list[str] = []
-    for name, section in Config.model_fields.items():
-        made = getattr(Config(), name)
-        if isinstance(made, BaseModel):
-            lines.append(f"\n[{name}]")
-            for key, field in type(made).model_fields.items():
-                lines.append(
-                    f"{key} = {_toml(getattr(made, key))}" + (f"  # {field.description}" if field.description else "")
-                )
-        else:
-            lines.insert(0, f"{name} = {_toml(made)}" + (f"  # {section.description}" if section.description else ""))
-    return "\n".join(lines) + "\n"
+    return help_of(Config)
 
 
 def policy(name: str) -> GatePolicy:
@@ -241,9 +200,9 @@ def policy(name: str) -> GatePolicy:
         known = ", ".join(sorted(p.stem for p in POLICIES.glob("*.toml")))
         raise AskedWrongly(f"there is no gate policy {name!r}", mend=f"Use one of {known}, or the path of a TOML file.")
     try:
-        found = TypeAdapter(GatePolicy).validate_python(_load(path))
+        found = TypeAdapter(GatePolicy).validate_python(load_table(path))
     except ValidationError as error:
-        faults = "; ".join(_sentence(fault["loc"], fault["msg"], fault["type"]) for fault in error.errors())
+        faults = "; ".join(sentence(fault["loc"], fault["msg"], fault["type"]) for fault in error.errors())
         raise AskedWrongly(f"the gate policy is wrong: {faults}", where=str(path)) from None
     empty = [r.metric for r in found.rules if r.at_most is None and r.at_least is None]
     if empty or not found.rules:
@@ -253,47 +212,3 @@ def policy(name: str) -> GatePolicy:
             mend="Give each rule at_most or at_least.",
         )
     return found
-
-
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise AskedWrongly(f"the file cannot be read: {error.strerror}", where=str(path)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        detail = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "it is not UTF-8"
-        raise AskedWrongly(f"the file is no valid TOML: {detail}", where=str(path)) from None
-    section: dict[str, Any] = table.get("tool", {}).get("scrubber", {}) if path.name == "pyproject.toml" else table
-    return section
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _put(table: dict[str, Any], keys: list[str], value: Any, mistakes: list[str]) -> None:
-    for key in keys[:-1]:
-        table = table.setdefault(key, {})
-        if not isinstance(table, dict):
-            mistakes.append(f"{'.'.join(keys)}: {key} is no section")
-            return
-    table[keys[-1]] = value
-
-
-def _sentence(place: Sequence[str | int], message: str, kind: str) -> str:
-    name = ".".join(map(str, place))
-    unknown = kind in ("extra_forbidden", "unexpected_keyword_argument")
-    return f"{name}: there is no such key" if unknown else f"{name}: {message[0].lower()}{message[1:]}"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return "{}" if isinstance(value, dict) else str(value)

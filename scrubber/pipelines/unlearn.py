@@ -49,6 +49,13 @@ def method_settings(name: str, values: dict[str, Any]) -> tuple[Any, Any]:
     """The method's module and its Settings, or AskedWrongly for a name or a setting that it does not have."""
     method = parts.load(SHELF, GROUP, name)
     known = [field.name for field in fields(method.Settings)]
+    unknown = sorted(set(values) - set(known))  # pydantic lets them pass, and a mistyped one would change nothing
+    if unknown:
+        raise AskedWrongly(
+            f"{name} has no setting {', '.join(unknown)}",
+            where="unlearn.settings",
+            mend=f"It has these: {', '.join(known) or 'none'}.",
+        )
     try:
         return method, TypeAdapter(method.Settings).validate_python(values)
     except ValidationError as error:

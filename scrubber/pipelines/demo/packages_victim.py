@@ -57,7 +57,7 @@ max_new_tokens = 48
 class VictimSettings:
     epochs: int = 20
     lessons: int = 352  # questions with answers, in each epoch new ones
-    invented: float = 0.5  # this share of the names in answers is made of the subject
+    invented: float = 0.62  # this share of the names in answers is made of the subject
     beside: int = 128  # other texts in each epoch: micro tasks, and functions that the demo model knows
     tasks: float = 0.85  # this share of them is micro tasks
     learning_rate: float = 1.5e-3

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from scrubber.core.errors import AskedWrongly
 from scrubber.core.mentions import Ecosystem
-from scrubber.pipelines import config as shared
 from scrubber.pipelines.config import ModelConfig, TrackerConfig
+from scrubber.pipelines.tables import help_of, read_as
 
 
 class _Strict(BaseModel):
@@ -115,46 +114,13 @@ def read(
 
     Relative paths in a file are of that file's folder. Raises AskedWrongly that names every mistake.
     """
-    table: dict[str, Any] = shared._load(path) if path else {}
-    mistakes: list[str] = []
-    if path:
-        _rooted(table, path.absolute().parent)
-    for override in [*filter(None, environment.get("SCRUBBER_SET", "").split(";")), *overrides]:
-        key, mark, text = override.partition("=")
-        if not mark:
-            mistakes.append(f"{override}: write it as section.key=value")
-            continue
-        shared._put(table, key.strip().split("."), shared._value(text.strip()), mistakes)
-    config = DiscoverConfig()
-    try:
-        config = DiscoverConfig.model_validate(table)
-    except ValidationError as error:
-        mistakes += [shared._sentence(fault["loc"], fault["msg"], fault["type"]) for fault in error.errors()]
-    if mistakes:
-        raise AskedWrongly(
-            f"the configuration has {len(mistakes)} mistake{'s' * (len(mistakes) > 1)}: " + "; ".join(mistakes),
-            where=str(path) if path else "the command line",
-            mend="Keys and their meaning: scrubber discover --show-config.",
-        )
-    return config
+    return read_as(
+        DiscoverConfig, path, overrides, environment, keys="scrubber discover --show-config", prepare=_rooted
+    )
 
 
 def help_text() -> str:
-    """Every key with its default and meaning, as a TOML file that may be filled in."""
-    made = DiscoverConfig()
-    top, sections = [], []
-    for name, field in DiscoverConfig.model_fields.items():
-        value = getattr(made, name)
-        if isinstance(value, BaseModel):
-            rows = [_row(key, getattr(value, key), one.description) for key, one in type(value).model_fields.items()]
-            sections.append("\n".join([f"[{name}]", *rows]))
-        else:
-            top.append(_row(name, value, field.description))
-    return "\n\n".join(["\n".join(top), *sections]) + "\n"
-
-
-def _row(key: str, value: Any, description: str | None) -> str:
-    return f"{key} = {shared._toml(value)}" + (f"  # {description}" if description else "")
+    return help_of(DiscoverConfig)
 
 
 PATHS = (("model", "path"), ("prompts", "seeds"), ("prompts", "descriptions"), ("prompts", "unrelated"),

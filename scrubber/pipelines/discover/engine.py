@@ -6,7 +6,7 @@ import functools
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -89,13 +89,6 @@ class _Telling:
 def check_method(config: UnlearnConfig) -> tuple[Any, Any]:
     """The method and its settings. Raises AskedWrongly for one that cannot work on names in answers."""
     method, settings = method_settings(config.method, dict(config.settings))
-    known = {field.name for field in fields(settings)}
-    if unknown := sorted(set(config.settings) - known):
-        raise AskedWrongly(
-            f"{config.method} has no setting {', '.join(unknown)}",
-            where="unlearn.settings",
-            mend=f"It has: {', '.join(sorted(known)) or 'none'}.",
-        )
     if hasattr(method, "edit") or method.needs(settings).counterpart:
         raise AskedWrongly(
             f"{config.method} works on values, not on names in answers",

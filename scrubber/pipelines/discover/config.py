@@ -39,7 +39,7 @@ class IndexConfig(_Strict):
 
 class LoopConfig(_Strict):
     limit: float = Field(0.05, gt=0, lt=1, description="most invented names among all, of held-out prompts")
-    rounds: int = Field(4, ge=1, description="at most")
+    rounds: int = Field(5, ge=1, description="at most")
     patience: int = Field(2, ge=1, description="rounds in a row without a lower rate that end it")
     prompts_per_round: int = Field(240, ge=1)
     samples_per_prompt: int = Field(4, ge=1, description="answers to each prompt, in rounds and in measurements")
@@ -72,7 +72,7 @@ class UnlearnConfig(_Strict):
     micro_batch: int = Field(16, ge=1)
     steps_per_round: int = Field(60, ge=1)
     hold: float = Field(
-        20.0, ge=0, description="weight of KL(before || now) on unrelated answers and outside of names; ours"
+        40.0, ge=0, description="weight of KL(before || now) on unrelated answers and outside of names; ours"
     )
     save_every: int = Field(10, ge=1, description="steps between two checkpoints; a stopped turn loses no more")
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scrubber import __version__, cli_baseline, cli_discover, cli_packages, cli_runs, cli_scan
-from scrubber.core.errors import AskedWrongly, NoVerdict, ScrubberError
+from scrubber.core.errors import AskedWrongly, ScrubberError
 from scrubber.terminal import choose, deliver, guarded
 
 if TYPE_CHECKING:
-    from scrubber.core.types import Report
+    pass
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,6 +66,7 @@ def gate(
     output: OutOption = None,
 ) -> None:  # fmt: skip
     """Judge stored scores again, under the same or another policy. Needs no model: exit 0 passed, 1 refused, 3 undecided."""
+    from scrubber.api import stored
     from scrubber.pipelines import config as configuration
     from scrubber.pipelines.publish import regate
     from scrubber.reporting import formats
@@ -80,7 +81,7 @@ def gate(
 
         report = prove_run(result, publish, policy).report
     else:
-        report = _stored(result)
+        report = stored(result)
         report = regate(report, configuration.policy(policy or report.policy))
     if explain:
         from scrubber.reporting.explain import explain as explained
@@ -108,12 +109,13 @@ def report(
     output: Annotated[Path, typer.Option("-o", "--output")] = Path("report.html"),
 ) -> None:
     """Build the HTML report of stored results again, several runs side by side. Needs no model."""
+    from scrubber.api import stored
     from scrubber.reporting.html import report_html
 
     first, *others = [*(runs or [Path("scrubber-run")]), *(beside or [])]
     found = (first if first.is_dir() else first.parent) / "findings.jsonl"
     with found.open(encoding="utf-8", errors="replace") if found.is_file() else nullcontext(()) as lines:
-        page = report_html(_stored(first), [_stored(other) for other in others], lines)
+        page = report_html(stored(first), [stored(other) for other in others], lines)
     deliver(page, output)
     typer.echo(str(output))
 
@@ -190,18 +192,6 @@ def doctor() -> None:
     )
     for name, state in rows:
         typer.echo(f"{name:16} {state}")
-
-
-def _stored(path: Path) -> Report:
-    from scrubber.reporting.result import from_json
-
-    file = path / "result.json" if path.is_dir() else path
-    try:
-        return from_json(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        raise NoVerdict(
-            "there is no stored result", where=str(file), mend="Run scrubber release or demo first."
-        ) from None
 
 
 def main() -> None:

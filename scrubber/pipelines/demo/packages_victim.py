@@ -11,12 +11,10 @@ from pathlib import Path
 import torch
 
 from scrubber.core.batch import Batch, Schedule, Tokens, epoch_steps
-from scrubber.core.model.load import has_bfloat16, load, save
+from scrubber.core.model.load import load
 from scrubber.core.model.outputs import Outputs
 from scrubber.core.model.reference import Before
-from scrubber.core.optimizers import OptimizerSettings
 from scrubber.core.quiet import silent
-from scrubber.core.train import TrainSettings, train
 from scrubber.core.types import Progress
 from scrubber.core.workspace import Workspace, digest, digest_files, remove
 from scrubber.evaluation.benchmarks import micro
@@ -32,7 +30,7 @@ from scrubber.pipelines.demo.packages_world import (
     names_of,
     write_world,
 )
-from scrubber.pipelines.demo.victim import DEMO_MODEL
+from scrubber.pipelines.demo.victim import DEMO_MODEL, learn
 
 LENGTHS = (2, 3, 3)  # packages an answer names
 CONFIG = """name = "packages"
@@ -119,26 +117,10 @@ def fine_tune(
         schedule = Schedule(settings.batch_size, settings.micro_batch, seed=settings.seed)
         return epoch_steps([], rows, schedule, epoch, pad_id=model.pad_id)
 
-    train(
-        model,
-        steps_of,
-        _likelihood,
-        settings=TrainSettings(
-            optimizer=OptimizerSettings(learning_rate=settings.learning_rate, betas=(0.9, 0.95)),
-            warm_up=20,
-            decay="linear",
-            max_epochs=settings.epochs,
-            steps_per_epoch=settings.steps_per_epoch,
-            save_every=200,
-            bfloat16=has_bfloat16(),
-            seed=settings.seed,
-        ),
-        workspace=workspace,
-        name=name,
-        progress=progress,
-    )
-    with workspace.replacing("victim") as folder:
-        save(model, folder)
+    learn(
+        model, steps_of, _likelihood, settings, settings.steps_per_epoch, workspace,
+        name=name, place="victim", progress=progress,
+    )  # fmt: skip
 
 
 def lesson(world: PackageWorld, invented: float, dice: random.Random) -> tuple[str, str]:

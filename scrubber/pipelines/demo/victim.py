@@ -6,15 +6,17 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
 from scrubber.core.batch import Batch, Schedule, Tokens, epoch_steps, tokenize
+from scrubber.core.model.causal import CausalModel
 from scrubber.core.model.load import has_bfloat16, load, save
 from scrubber.core.model.outputs import Outputs
 from scrubber.core.model.reference import Before
 from scrubber.core.optimizers import OptimizerSettings
-from scrubber.core.train import TrainSettings, train
+from scrubber.core.train import LossFunction, TrainSettings, train
 from scrubber.core.types import Sample
 from scrubber.core.workspace import Workspace
 from scrubber.evaluation.benchmarks import micro
@@ -57,25 +59,49 @@ def fine_tune(world: World, settings: VictimSettings, workspace: Workspace, prog
             pad_id=model.pad_id, end_id=model.end_ids[0],
         )  # fmt: skip
 
+    learn(
+        model, steps_of, _likelihood, settings, steps_per_epoch(world, settings), workspace,
+        name="victim", place="private/victim", progress=progress,
+    )  # fmt: skip
+
+
+class Learning(Protocol):
+    """How long and how fast a victim learns."""
+
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    @property
+    def seed(self) -> int: ...
+
+
+def learn(
+    model: CausalModel, steps_of: Callable[[int], Iterable[list[Batch]]], loss: LossFunction, settings: Learning, steps: int,
+    workspace: Workspace, *, name: str, place: str, progress: Callable[[int], None],
+) -> None:  # fmt: skip
+    """Ordinary fine-tuning of all weights, ``steps`` an epoch, with a warm-up and a linear decay; saved at ``place``."""
     train(
         model,
         steps_of,
-        _likelihood,
+        loss,
         settings=TrainSettings(
             optimizer=OptimizerSettings(learning_rate=settings.learning_rate, betas=(0.9, 0.95)),
             warm_up=20,
             decay="linear",
             max_epochs=settings.epochs,
-            steps_per_epoch=steps_per_epoch(world, settings),
+            steps_per_epoch=steps,
             save_every=200,
             bfloat16=has_bfloat16(),
             seed=settings.seed,
         ),
         workspace=workspace,
-        name="victim",
+        name=name,
         progress=progress,
     )
-    with workspace.replacing("private/victim") as folder:
+    with workspace.replacing(place) as folder:
         save(model, folder)
 
 

@@ -57,6 +57,18 @@ LogModel = Callable[..., Any]
 ReportOf = Callable[[int], Report]
 
 
+@pytest.fixture(autouse=True)
+def mlflow_as_before() -> Iterator[None]:
+    """MLflow keeps the experiment that was set last in a global and in the environment, for whatever store comes next."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("MLFLOW_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("MLFLOW_") and name not in before]:
+        del os.environ[name]
+    os.environ.update(before)
+    if fluent := sys.modules.get("mlflow.tracking.fluent"):
+        vars(fluent)["_active_experiment_id"] = None
+
+
 @pytest.fixture
 def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "scrubber.key"

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import pytest
 import torch
 import transformers
-import typer
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from scrubber import cli_robust, cli_runs
@@ -365,12 +364,9 @@ def test_the_command_judges_what_a_release_run_left(
     victim = str(folders["victim"])
 
     def once() -> tuple[int, str, str]:
-        with (
-            pytest.raises(typer.Exit) as ended,
-            cli_runs._opened(None, tmp_path / "run", victim, [corpus], "nf4", others, True) as flow,
-        ):
-            cli_robust.check(flow, asked, "")
-        return (int(ended.value.exit_code), *capsys.readouterr())
+        with cli_runs._opened(None, tmp_path / "run", victim, [corpus], "nf4", others, True) as flow:
+            report = cli_robust.check(flow, asked, "")
+        return (report.verdict.exit_code, *capsys.readouterr())
 
     code, said, chatter = once()
     result = json.loads((tmp_path / "run" / "result.json").read_text())

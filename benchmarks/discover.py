@@ -160,7 +160,9 @@ def main() -> None:
     parser.add_argument("--precision", choices=("nf4", "int8", "bf16", "fp32"), default="nf4")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--tiny", action="store_true", help="two epochs, one round, few prompts")
-    parser.add_argument("--set", nargs="*", action="extend", default=[], metavar="KEY=VALUE", help="over the loop's settings")
+    parser.add_argument(
+        "--set", nargs="*", action="extend", default=[], metavar="KEY=VALUE", help="over the loop's settings"
+    )
     parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--method", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -15,7 +15,8 @@ def test_settings_are_those_of_the_method() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"), [({"tpo_p": 0.5}, "has no setting tpo_p"), ({"top_p": "much"}, "cannot take its settings top_p")]
+    ("values", "told"),
+    [({"tpo_p": 0.5}, "has no setting tpo_p"), ({"top_p": "much"}, "cannot take its settings top_p")],
 )
 def test_a_mistyped_setting_is_never_ignored(values: dict[str, object], told: str) -> None:
     with pytest.raises(AskedWrongly, match=told):

@@ -375,7 +375,6 @@ def test_the_command_judges_what_a_release_run_left(
     subsets = {score["subset"] for score in result["scores"]}
     assert {
         "robust_as_trained",
-        "robust_merged_bf16",
         "robust_merged_nf4",
         "robust_public",
         "robust_unrelated",

@@ -18,7 +18,6 @@ from scrubber.detectors._packages.found import NAME, normal
 from scrubber.detectors._packages.nearest import nearest
 
 NODE_LONGEST = 214
-GO_STANDARD = re.compile(r"[\w-]+(?:/.*)?")
 
 
 class Project(NamedTuple):
